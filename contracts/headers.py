@@ -1,0 +1,20 @@
+"""Kafka headers: CloudEvents attributes (binary mode, `ce_*`) and W3C trace context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+Headers = Sequence[tuple[str, bytes]]
+
+_FIXED = (("ce_specversion", b"1.0"), ("content-type", b"application/json"))
+
+
+def event_headers(kind: str, source: str, trace: bytes | None = None) -> list[tuple[str, bytes]]:
+    """Headers of an event of ours, e.g. kind `result`: type `darkroom.result.v1`. Its id and time are the record's own."""
+    headers = [*_FIXED, ("ce_type", f"darkroom.{kind}.v1".encode()), ("ce_source", f"/darkroom/{source}".encode())]
+    return [*headers, ("traceparent", trace)] if trace else headers
+
+
+def trace_of(headers: Iterable[tuple[str, bytes]] | None) -> bytes | None:
+    """The `traceparent` that a record came with, to be passed on."""
+    return next((value for name, value in headers or () if name == "traceparent"), None)

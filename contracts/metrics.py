@@ -1,0 +1,41 @@
+"""The closed vocabulary of metrics: every name, its unit and its labels. Labels never hold ids, tenants or prompts."""
+
+from __future__ import annotations
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Metrics:
+    """All metrics of a process; those that a process has no use for stay at zero."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"darkroom_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"darkroom_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(f"darkroom_{name}", text, labels, registry=registry, buckets=buckets)
+
+        self.admitted = counter("admitted_total", "Jobs admitted.", "tier")
+        self.rejected = counter("rejected_total", "Events rejected, by error code.", "code")
+        self.repeated = counter("repeated_total", "Events with an id already claimed.", "answer")
+        self.waiting_jobs = gauge("waiting_jobs", "Jobs in the scheduler's window.", "pool", "tier")
+        self.waiting_gpu = gauge("waiting_gpu_seconds", "Predicted GPU-seconds in the scheduler's window.", "pool", "tier")
+        self.workers = gauge("workers", "Live workers that the scheduler sees.", "pool")
+        self.batches = counter("batches_total", "Batches dispatched.", "pool")
+        self.batch_size = histogram("batch_size", "Jobs in a dispatched batch.", SIZES, "pool")
+        self.dispatch_wait = histogram("dispatch_wait_seconds", "From submission to dispatch.", SECONDS, "tier")
+        self.runs = counter("runs_total", "Jobs run by an engine.", "engine", "state")
+        self.run_time = histogram("run_seconds", "Time of a job in its engine.", SECONDS, "engine")
+        self.gpu_time = counter("gpu_seconds_total", "Device time used.", "engine")
+        self.upload_time = histogram("upload_seconds", "Time to store one job's outputs.", SECONDS)
+        self.engine_restarts = counter("engine_restarts_total", "Engine processes started again after a failure.")
+        self.settled = counter("settled_total", "Terminal states told.", "state")
+        self.retried = counter("retried_total", "Runs queued again.", "code")
+        self.late = counter("late_outcomes_total", "Outcomes dropped because the job was already terminal.")
+        self.stage_time = histogram("stage_seconds", "Time of one chunk in a stage.", SECONDS, "stage")

@@ -1,0 +1,146 @@
+"""Internal events: what the stages hand to one another. Not part of the public contract."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Raw, Struct
+
+from contracts.events import BatchInfo, Dead, JobError, Output, Terminal, Tier, Timings
+
+NO_RAW = Raw(b"null")
+
+
+class Resolved(Struct, frozen=True, kw_only=True, array_like=True):
+    """A job's numbers with every default filled in at admission. Pixels, frames a second."""
+
+    width: int
+    height: int
+    steps: int
+    guidance: float
+    seed: int
+    count: int
+    frames: int
+    fps: int
+
+
+class QueuedJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An admitted job on `queue.<pool>.<tier>`: checked, priced and placed.
+
+    `job` is the original event, byte for byte, so that nothing between admission and the engine has to decode it and a
+    dead letter can carry it.
+    """
+
+    id: str
+    tenant: str
+    tier: Tier
+    pool: str
+    model: str
+    """name@version, resolved at admission."""
+    engine: str
+    batch_key: str
+    """Jobs with the same key can share a forward pass."""
+    price_s: float
+    """Predicted GPU-seconds when run alone."""
+    resolved: Resolved
+    source: str
+    """`partition@offset` on `jobs` of the record that claimed the id."""
+    submitted_at: float
+    admitted_at: float
+    deadline: float | None = None
+    degrade: bool = False
+    attempt: int = 1
+    not_before: float = 0.0
+    """Not to be dispatched before this time (a retry's backoff)."""
+    failures: list[str] = []
+    """Error code of each failed attempt."""
+    degraded: list[str] = []
+    job: Raw = NO_RAW
+
+
+class QueuedHead(Struct, frozen=True, kw_only=True):
+    """The part of a `QueuedJob` that the batcher looks at; the rest stays bytes."""
+
+    id: str
+    tenant: str
+    tier: Tier
+    model: str
+    engine: str
+    batch_key: str
+    price_s: float
+    submitted_at: float
+    deadline: float | None = None
+    attempt: int = 1
+    not_before: float = 0.0
+
+
+class Batch(Struct, frozen=True, kw_only=True):
+    """Jobs that run together, on a partition of `batches.<pool>` that one worker owns."""
+
+    id: str
+    pool: str
+    key: str
+    engine: str
+    model: str
+    formed_at: float
+    sources: list[tuple[Tier, int]]
+    """Tier and offset of each job's record: what a new scheduler reads to know what was dispatched already."""
+    jobs: list[QueuedJob]
+
+
+class PackedBatch(Struct, frozen=True, kw_only=True):
+    """The same record as `Batch`, with the jobs left as the bytes they came in."""
+
+    id: str
+    pool: str
+    key: str
+    engine: str
+    model: str
+    formed_at: float
+    sources: list[tuple[Tier, int]]
+    jobs: list[Raw]
+
+
+class WorkerReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a GPU consumer says of itself on `workers`: at every change, and every second."""
+
+    worker: str
+    """Unique to one run of the process."""
+    pool: str
+    at: float
+    generation: int
+    """Generation of the consumer group in which it owns `positions`."""
+    leaving: bool = False
+    positions: dict[int, int] = {}
+    """Partition of `batches.<pool>` it owns, to the offset of the first batch not yet finished there."""
+    engines: list[str] = []
+    models: list[str] = []
+    """name@version that it can run; the ones it holds loaded first."""
+    slots: int = 2
+    """Batches it takes at once: one running, the rest ready."""
+
+
+class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a job, on `outcomes`, for settle to decide on. Also how a stage asks for a terminal state."""
+
+    id: str
+    tenant: str
+    state: Terminal
+    at: float
+    attempt: int | None = None
+    """The run that this is the outcome of; None where the verdict holds whatever runs (cancel, expiry, rejection)."""
+    outputs: list[Output] = []
+    error: JobError | None = None
+    timings: Timings | None = None
+    batch: BatchInfo | None = None
+    source: str = ""
+    """Of a rejection: `partition@offset` of the rejected record, so that a replay is not told twice."""
+    silent: bool = False
+    """No `results` record: nothing an id could be read from, only a dead letter."""
+    queued: Raw = NO_RAW
+    """The `QueuedJob` of a failed run, so that it can be queued again."""
+    dead: Dead | None = None
+
+
+Verdict = Literal["won", "again", "late"]
+"""What a conditional write answered: it took effect; it had taken effect before (a replay); something else had."""

@@ -1,0 +1,133 @@
+"""Settings, read once at the edge of each process: a TOML file (`DARKROOM_CONFIG`), then the environment.
+
+`[kafka] bootstrap_servers` in the file is `DARKROOM_KAFKA_BOOTSTRAP_SERVERS` in the environment, and so on.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from contracts.topics import Topics
+
+HERE = Path(__file__).resolve().parent
+
+
+class BadSetting(ValueError):
+    """A setting that cannot be used; the message names it, never its value."""
+
+
+class Kafka(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where Kafka is, and how topics are laid out on it."""
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    prefix: str = ""
+    """Put before every topic and group name."""
+    partitions: int = 4
+    batch_partitions: int = 16
+    session_timeout_s: float = 6.0
+    """How long a silent process keeps its partitions."""
+
+
+class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where job state and outputs are kept, as URLs."""
+
+    jobs: str = "sqlite:///.darkroom/jobs.db"
+    objects: str = "file:///.darkroom/objects"
+
+
+class Models(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which models there are."""
+
+    catalog: str = str(HERE / "models.toml")
+    threads: int = 0
+    """Threads of a CPU engine; 0: as many as there are cores."""
+
+
+class Streams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Admission and scheduling."""
+
+    pools: list[str] = ["default"]
+    window_jobs: int = 5000
+    """Jobs of one tier that the scheduler holds; the rest waits in Kafka."""
+    batch_wait_s: float = 0.005
+    """How long an idle worker waits for company for the only job there is (seconds)."""
+
+
+class Worker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One GPU consumer."""
+
+    name: str = "worker"
+    pool: str = "default"
+    grace_s: float = 30.0
+    """On SIGTERM: how long the running batch may take before it is handed back."""
+
+
+class Observe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Logs, metrics and health."""
+
+    http_port: int = 0
+    """Of /metrics, /healthz and /readyz on loopback; 0: any free port."""
+    http_host: str = "127.0.0.1"
+    log_level: str = "INFO"
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings of a process."""
+
+    kafka: Kafka = Kafka()
+    store: Store = Store()
+    models: Models = Models()
+    streams: Streams = Streams()
+    worker: Worker = Worker()
+    observe: Observe = Observe()
+
+    @property
+    def topics(self) -> Topics:
+        """Topic names as configured."""
+        return Topics(
+            prefix=self.kafka.prefix,
+            pools=tuple(self.streams.pools),
+            partitions=self.kafka.partitions,
+            batch_partitions=self.kafka.batch_partitions,
+        )
+
+
+def read_settings(env: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this process. Raises `BadSetting`."""
+    values = _file(env.get("DARKROOM_CONFIG"))
+    for group in msgspec.structs.fields(Settings):
+        for one in msgspec.structs.fields(group.type):
+            text = env.get(f"DARKROOM_{group.name}_{one.name}".upper())
+            if text is not None:
+                listed = text.split(",") if one.type == list[str] else text
+                values.setdefault(group.name, {})[one.name] = listed
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadSetting(f"settings: {error}") from None
+
+
+def _file(path: str | None) -> dict[str, Any]:
+    if not path:
+        return {}
+    try:
+        return tomllib.loads(Path(path).read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise BadSetting(f"DARKROOM_CONFIG: {error}") from error
+
+
+def to_env(settings: Settings) -> dict[str, str]:
+    """The settings as environment variables for a child process."""
+    env: dict[str, str] = {}
+    for group, fields in msgspec.to_builtins(settings).items():
+        for name, value in fields.items():
+            text = ",".join(value) if isinstance(value, list) else str(value)
+            env[f"DARKROOM_{group}_{name}".upper()] = text
+    return env

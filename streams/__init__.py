@@ -1,0 +1,1 @@
+"""Admission, batching and settlement of jobs."""

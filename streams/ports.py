@@ -1,0 +1,115 @@
+"""What the stages need from outside, as small Protocols. Adapters live in `infra/`; only composition roots name them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from contracts.events import State, Terminal
+from contracts.work import Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """Admission asks for an id: one conditional write."""
+
+    tenant: str
+    id: str
+    fingerprint: bytes
+    """Digest of the decoded body: equal for equal jobs, whatever the order of fields in the JSON."""
+    source: str
+    """`partition@offset@timestamp` of the record on `jobs`: tells a replay of the claiming record from a duplicate."""
+    submitted_at: float
+    model: str
+    tier: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claimed:
+    """What stands after a claim."""
+
+    answer: Literal["new", "replay", "same", "conflict"]
+    """new: the id is this record's. replay: it was already this record's. same: an equal job has it. conflict: another."""
+    state: State
+    attempt: int
+    cancelled: bool
+    """A cancel for this id came before the job."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Move:
+    """Settle asks for a change of state: a terminal one, or the next attempt. One conditional write."""
+
+    tenant: str
+    id: str
+    to: Terminal | Literal["retrying"]
+    attempt: int | None
+    """Must be the job's current attempt for a retry or a failure; None: whatever it is. A success wins at any attempt."""
+    source: str
+    """`partition@offset` of the outcome: the same outcome replayed is answered `again`."""
+    at: float
+    result: bytes | None = None
+    """The `results` record, kept for those who ask later."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobRow:
+    """A job as the store knows it."""
+
+    tenant: str
+    id: str
+    state: State
+    attempt: int
+    model: str
+    tier: str
+    submitted_at: float
+    updated_at: float
+    result: bytes | None
+
+
+class JobStore(Protocol):
+    """Job state. Claims and moves are conditional writes: the order of concurrent callers decides, never a clock.
+
+    Every method may raise `StoreUnavailable`; calling again with the same arguments is always safe.
+    """
+
+    async def claim(self, claims: Sequence[Claim]) -> list[Claimed]:
+        """Take ids, in order; two equal ids in one call see each other."""
+        ...
+
+    async def cancel(self, jobs: Sequence[tuple[str, str]], at: float) -> list[State | None]:
+        """Note a cancel for (tenant, id) each, and say the state each job is in; None: not claimed yet."""
+        ...
+
+    async def move(self, moves: Sequence[Move]) -> list[Verdict]:
+        """Change states, in order. A job in a terminal state takes no further move."""
+        ...
+
+    async def reject(self, sources: Sequence[str], at: float) -> list[Verdict]:
+        """Note rejected records by `source`: `again` for one that was noted before, else `won`."""
+        ...
+
+    async def get(self, tenant: str, id: str) -> JobRow | None:
+        """One job."""
+        ...
+
+    async def recent(self, tenant: str | None, state: State | None, limit: int) -> list[JobRow]:
+        """Jobs, newest first."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class StoreUnavailable(Exception):
+    """The job store did not answer. The work is to be tried again; nothing was lost."""
+
+
+class ObjectRemover(Protocol):
+    """The part of the object store that settle needs."""
+
+    async def remove(self, keys: Sequence[str]) -> None:
+        """Remove objects; one that is absent is no error."""
+        ...
