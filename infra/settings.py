@@ -53,7 +53,7 @@ class Models(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Streams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Admission and scheduling."""
 
-    pools: list[str] = ["default"]
+    pools: tuple[str, ...] = ("default",)
     window_jobs: int = 5000
     """Jobs of one tier that the scheduler holds; the rest waits in Kafka."""
     batch_wait_s: float = 0.005
@@ -93,7 +93,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Topic names as configured."""
         return Topics(
             prefix=self.kafka.prefix,
-            pools=tuple(self.streams.pools),
+            pools=self.streams.pools,
             partitions=self.kafka.partitions,
             batch_partitions=self.kafka.batch_partitions,
         )
@@ -106,7 +106,7 @@ def read_settings(env: Mapping[str, str] = os.environ) -> Settings:
         for one in msgspec.structs.fields(group.type):
             text = env.get(f"DARKROOM_{group.name}_{one.name}".upper())
             if text is not None:
-                listed = text.split(",") if one.type == list[str] else text
+                listed = text.split(",") if one.name == "pools" else text
                 values.setdefault(group.name, {})[one.name] = listed
     try:
         return msgspec.convert(values, Settings, strict=False)
@@ -128,6 +128,6 @@ def to_env(settings: Settings) -> dict[str, str]:
     env: dict[str, str] = {}
     for group, fields in msgspec.to_builtins(settings).items():
         for name, value in fields.items():
-            text = ",".join(value) if isinstance(value, list) else str(value)
+            text = ",".join(value) if isinstance(value, list | tuple) else str(value)
             env[f"DARKROOM_{group}_{name}".upper()] = text
     return env
