@@ -81,7 +81,7 @@ class Control(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     action: Literal["cancel"]
 
 
-class JobError(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class JobError(Struct, frozen=True, kw_only=True):
     """Why a job did not succeed."""
 
     code: Annotated[str, Meta(description="Stable and machine-readable, e.g. invalid, busy, expired, out_of_memory.")]
@@ -117,7 +117,7 @@ class Timings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     total_s: Annotated[float, Meta(description="From submission to the terminal state.")] = 0.0
 
 
-class BatchInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class BatchInfo(Struct, frozen=True, kw_only=True):
     """The batch in which a job ran."""
 
     id: str
@@ -126,7 +126,7 @@ class BatchInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt: int = 1
 
 
-class Result(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Result(Struct, frozen=True, kw_only=True):
     """One record on `results`: once per accepted job, and once per rejected event."""
 
     id: str
@@ -147,7 +147,7 @@ class Status(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tenant: str
     state: State
     at: float
-    attempt: Annotated[int, Meta(description="0 before the first run, then 1, 2, …")] = 0
+    attempt: Annotated[int, Meta(description="0 before the first run, then 1, 2, …")]
     step: Annotated[int | None, Meta(description="Steps done, while running.")] = None
     steps: Annotated[int | None, Meta(description="Steps in all, while running.")] = None
     error: JobError | None = None
