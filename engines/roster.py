@@ -43,13 +43,18 @@ class Roster:
     def __len__(self) -> int:
         return len(self._waiting) + len(self._seated)
 
-    def __contains__(self, request_id: str) -> bool:
+    def __contains__(self, request_id: object) -> bool:
         return request_id in self._seated or request_id in self._waiting
 
     @property
     def seated(self) -> Iterable[Seat]:
         """Seats in the running batch, oldest first."""
         return self._seated.values()
+
+    @property
+    def waiting(self) -> list[Seat]:
+        """Those who join at the next boundary, in order."""
+        return list(self._waiting.values())
 
     @property
     def size(self) -> int:
