@@ -1,0 +1,1 @@
+"""A real Kafka on a laptop: no Docker, no JDK, no root."""

@@ -1,0 +1,42 @@
+"""Fixtures for every test: a real Kafka, and names that no other test uses."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.local.kafka import LocalKafka
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
+    """One broker for the whole run, started by the first test that asks. Leave it running; see `own_kafka`."""
+    with LocalKafka(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def bootstrap(kafka: LocalKafka) -> str:
+    """Return the shared broker's address."""
+    return kafka.bootstrap
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[LocalKafka]:
+    """Return a running broker for this test alone, which may stop it, kill it and start it again."""
+    with LocalKafka(tmp_path / "own-kafka") as broker:
+        yield broker
+
+
+@pytest.fixture
+def topic_prefix(request: pytest.FixtureRequest) -> str:
+    """Return a name that no other test uses, for topics, groups and transactional ids."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:40].strip("-")
+    return f"{name}-{uuid.uuid4().hex[:8]}"
