@@ -54,6 +54,17 @@ class Move:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    """Settle notes that a record was rejected, so that it is told once."""
+
+    rejected: str
+    """Source of the rejected record. Admission may tell of it in several outcomes, when it reads the record again."""
+    source: str
+    """`partition@offset` of the outcome that tells of it."""
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class JobRow:
     """A job as the store knows it."""
 
@@ -83,11 +94,14 @@ class JobStore(Protocol):
         ...
 
     async def move(self, moves: Sequence[Move]) -> list[Verdict]:
-        """Change states, in order. A job in a terminal state takes no further move."""
+        """Change states, in order. A job in a terminal state takes no further move.
+
+        A job that the store does not know (it was lost) is taken to be in its first attempt.
+        """
         ...
 
-    async def reject(self, sources: Sequence[str], at: float) -> list[Verdict]:
-        """Note rejected records by `source`: `again` for one that was noted before, else `won`."""
+    async def reject(self, notes: Sequence[Note]) -> list[Verdict]:
+        """Note rejected records: `again` if the same outcome noted it before, `late` if another one did."""
         ...
 
     async def get(self, tenant: str, id: str) -> JobRow | None:

@@ -1,0 +1,203 @@
+"""The scheduler's decisions: which job goes next, with whom, to which worker, and when. No Kafka, no clock, no I/O.
+
+A caller tells it what happens (`arrive`, `cancel`, `report`, `ended`, `sent`, `failed`) and, after each piece of news and
+at `wake_at`, calls `expire` and then `form` until that answers None. `now` is the caller's clock in seconds since the epoch
+(deadlines are absolute).
+
+Nothing is bound to a worker before it has room, and whatever could run does: a free worker stays idle past `batch_wait_s`
+only when no job in the window can run on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from contracts.events import TIERS, Tier
+from contracts.work import WorkerReport
+from streams.policy.fill import Caps, fill
+from streams.policy.floor import Floor
+from streams.policy.recall import Recall
+from streams.policy.window import Waiting, Window
+from streams.policy.workers import Worker, Workers
+
+REMEMBERED = 20_000
+"""Cancels and dispatched jobs that are remembered, to drop records of them that come later."""
+
+
+class Formed(Struct, frozen=True, kw_only=True, eq=False):
+    """A batch, ready to be written."""
+
+    jobs: Sequence[Waiting]
+    """The first leads: it decided the key and the turn."""
+    worker: str
+    partition: int
+    """Of `batches.<pool>`."""
+
+
+class Scheduler:
+    """One pool's window, workers and turn."""
+
+    def __init__(self, caps: Caps, *, batch_wait_s: float, floor: Floor | None = None) -> None:
+        self.caps = caps
+        self.window = Window()
+        self.workers = Workers()
+        self.floor = floor or Floor()
+        self._batch_wait_s = batch_wait_s
+        self._flights: dict[tuple[str, str, int], list[Waiting]] = {}
+        """Jobs that left the window and are not safely elsewhere yet: their records, to be done with together."""
+        self._cancelled: Recall[tuple[str, str], bool] = Recall(REMEMBERED)
+        self._attempts: Recall[tuple[str, str], int] = Recall(REMEMBERED)
+        self._company_until: float | None = None
+
+    def arrive(self, job: Waiting, now: float) -> Sequence[Waiting]:
+        """A record came. Returns the records that are done with because of it.
+
+        Of two records of one job the newer one is held: it is the one whose acknowledgement counts if the same record was
+        delivered again.
+        """
+        if flight := self._flights.get(_run(job)):
+            flight.append(job)
+            return ()
+        if job.name in self._cancelled or job.head.attempt <= self._attempts.get(job.name, 0):
+            return (job,)
+        held = self.window.find(job.name)
+        if held is None:
+            self.window.add(job, now)
+            return ()
+        if held.head.attempt > job.head.attempt:
+            return (job,)
+        self.window.replace(held, job, now)
+        return (held,)
+
+    def cancel(self, tenant: str, id: str) -> Waiting | None:
+        """A job was cancelled: the record that is done with because of it. Its result is told elsewhere."""
+        self._cancelled[tenant, id] = True
+        held = self.window.find((tenant, id))
+        if held is not None:
+            self.window.remove(held)
+        return held
+
+    def expire(self, now: float) -> list[Waiting]:
+        """Jobs whose deadline passed while they waited. They are out of the window; `landed` when that is told."""
+        expired = self.window.expired(now)
+        for job in expired:
+            self._take_off(job)
+        return expired
+
+    def report(self, report: WorkerReport, now: float) -> None:
+        """A worker's report came in."""
+        self.workers.report(report, now)
+
+    def ended(self, partition: int, end: int) -> None:
+        """The end offset of a partition of batches was learned."""
+        self.workers.ended(partition, end)
+
+    def form(self, now: float) -> Formed | None:
+        """The next batch, or None if nothing can go. What it takes stays out of the window unless `failed` is called."""
+        self.window.start_due(now)
+        self._company_until = None
+        free, held_back = self.workers.free(now), set[Waiting]()
+        while free:
+            lead, out_of_turn = self._lead(free, held_back)
+            if lead is None:
+                break
+            worker = min((one for one in free if lead.head.model in one.warmth), key=lambda one: _preference(one, lead))
+            jobs = fill(lead, self.window.companions(lead.head.batch_key), self.caps.limit(lead.head))
+            if not self._may_find_company(jobs, worker, now):
+                return self._take(jobs, worker, out_of_turn=out_of_turn)
+            # The worker is kept for it meanwhile: a less important job must not slip in front.
+            held_back.add(lead)
+            free.remove(worker)
+        return None
+
+    def wake_at(self) -> float | None:
+        """When to ask again though nothing happened."""
+        times = (self._company_until, self.window.next_time())
+        return min((at for at in times if at is not None), default=None)
+
+    def sent(self, formed: Formed, offset: int) -> list[Waiting]:
+        """The batch was written at this offset. Returns the records that are done with."""
+        self.workers.sent(formed.partition, offset)
+        return self.landed(formed.jobs)
+
+    def landed(self, jobs: Iterable[Waiting]) -> list[Waiting]:
+        """What became of these jobs is durable. Returns the records that are done with: theirs, and later ones of them."""
+        done: list[Waiting] = []
+        for job in jobs:
+            self._attempts[job.name] = max(job.head.attempt, self._attempts.get(job.name, 0))
+            done += self._flights.pop(_run(job))
+        return done
+
+    def failed(self, formed: Formed, now: float) -> list[Waiting]:
+        """The batch was certainly not written: its jobs wait again, in front. Returns the records that are done with."""
+        self.workers.unsent(formed.partition)
+        done: list[Waiting] = []
+        for job in reversed(formed.jobs):
+            done += self._land_again(self._flights.pop(_run(job)), now)
+        return done
+
+    def _land_again(self, records: list[Waiting], now: float) -> list[Waiting]:
+        if not records or records[-1].name in self._cancelled or self.window.find(records[-1].name):
+            return records
+        self.window.add(records[-1], now, front=True)
+        return records[:-1]
+
+    def forget_jobs(self) -> None:
+        """The records belong to someone else now, or will be delivered again: none of them is anyone's business here."""
+        self.window = Window()
+        self._company_until = None
+        for flight in self._flights.values():
+            flight.clear()
+
+    def could_run(self, now: float) -> bool:
+        """Whether a free worker and a job for it are both here: true for long means that the caller is stuck."""
+        return self._lead(self.workers.free(now), ())[0] is not None
+
+    def _lead(self, free: Sequence[Worker], skip: Iterable[Waiting]) -> tuple[Waiting | None, bool]:
+        """The job whose turn it is among those that a free worker can run, and whether it goes out of turn."""
+        skipped = frozenset(skip) if skip else frozenset()
+        for tier in self.floor.creditors():
+            job = self._first(tier, free, skipped)
+            if job is not None and self.floor.covers(tier, job.head.price_s):
+                return job, True
+        return next((job for tier in TIERS if (job := self._first(tier, free, skipped))), None), False
+
+    def _first(self, tier: Tier, free: Sequence[Worker], skip: frozenset[Waiting]) -> Waiting | None:
+        """The oldest job of a tier that one of these workers can run: a look at each model."""
+        best: Waiting | None = None
+        for model, lane in self.window.models(tier).items():
+            if any(model in worker.warmth for worker in free):
+                job = lane.first(skip)
+                if job is not None and (best is None or job.offset < best.offset):
+                    best = job
+        return best
+
+    def _may_find_company(self, jobs: Sequence[Waiting], worker: Worker, now: float) -> bool:
+        """Whether a lone job waits a little: only for an idle worker, as a busy one gives it that time anyway."""
+        until = jobs[0].arrived + self._batch_wait_s
+        if len(jobs) > 1 or worker.outstanding or now >= until or self.caps.limit(jobs[0].head) <= jobs[0].weight:
+            return False
+        self._company_until = min(until, self._company_until or until)
+        return True
+
+    def _take(self, jobs: Sequence[Waiting], worker: Worker, *, out_of_turn: bool) -> Formed:
+        for job in jobs:
+            self._take_off(job)
+        cost = sum(job.head.price_s for job in jobs)
+        self.floor.served(jobs[0].tier, cost, self.window.jobs, out_of_turn=out_of_turn)
+        return Formed(jobs=jobs, worker=worker.name, partition=self.workers.reserve(worker))
+
+    def _take_off(self, job: Waiting) -> None:
+        self.window.remove(job)
+        self._flights[_run(job)] = [job]
+
+
+def _run(job: Waiting) -> tuple[str, str, int]:
+    return *job.name, job.head.attempt
+
+
+def _preference(worker: Worker, lead: Waiting) -> tuple[int, int, int]:
+    """Idle ones first, then the model's place among what a worker holds, then who got a batch longest ago."""
+    return worker.outstanding, worker.warmth[lead.head.model], worker.served

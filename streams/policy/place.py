@@ -1,0 +1,65 @@
+"""Where a job goes: model version, pool, tier, and with whom it can share a forward pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contracts.catalog import ModelSpec
+from contracts.events import Job
+from contracts.work import QueuedJob, Resolved
+from streams.policy.decode import raw
+from streams.policy.fingerprint import fingerprint, seed_of
+from streams.policy.price import price
+from streams.policy.validate import Models, check
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placed:
+    """A job that is fit to run."""
+
+    job: Job
+    model: ModelSpec
+    fingerprint: bytes
+    resolved: Resolved
+    price_s: float
+
+
+def place(job: Job, models: Models) -> Placed:
+    """Check a decoded job against the catalogue and price it. Raises `Rejected`."""
+    model = models.choose(job.model, job.task)
+    digest = fingerprint(job)
+    resolved = check(job, model, seed_of(digest))
+    return Placed(job=job, model=model, fingerprint=digest, resolved=resolved, price_s=price(resolved, model))
+
+
+def batch_key(placed: Placed) -> str:
+    """Equal for jobs whose rows fit one tensor. Steps, guidance and seed are per row, so not in it."""
+    size = placed.resolved
+    return f"{placed.model.ref}/{placed.job.task}/{size.width}x{size.height}x{size.frames}"
+
+
+def queued(placed: Placed, body: bytes, *, source: str, submitted_at: float, admitted_at: float) -> QueuedJob:
+    """The job as it queues. `body`: the original event."""
+    job, model = placed.job, placed.model
+    return QueuedJob(
+        id=job.id,
+        tenant=job.tenant,
+        tier=job.priority,
+        pool=model.pool,
+        model=model.ref,
+        engine=model.engine,
+        batch_key=batch_key(placed),
+        price_s=placed.price_s,
+        resolved=placed.resolved,
+        source=source,
+        submitted_at=submitted_at,
+        admitted_at=admitted_at,
+        deadline=deadline(job, submitted_at),
+        degrade=job.degrade == "allowed",
+        job=raw(body),
+    )
+
+
+def deadline(job: Job, submitted_at: float) -> float | None:
+    """When the job expires (seconds since the epoch); None: never."""
+    return None if job.ttl_s is None else submitted_at + job.ttl_s
