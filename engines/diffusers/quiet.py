@@ -1,0 +1,13 @@
+"""diffusers logs the part of a prompt that it cuts off. Prompts are in no log of ours."""
+
+from __future__ import annotations
+
+import logging
+
+PREFIXES = ("diffusers.pipelines", "transformers.tokenization")
+
+
+def keep_prompts_out_of_logs() -> None:
+    """Let nothing below an error through from where prompts are handled."""
+    for prefix in PREFIXES:
+        logging.getLogger(prefix).setLevel(logging.ERROR)
