@@ -21,7 +21,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         with download_progress() as progress, LocalKafka(options.data, options.port, progress=progress) as kafka:
-            print(kafka.bootstrap, flush=True)  # noqa: T201 - the program's answer
+            print(kafka.bootstrap, flush=True)
             signal.sigwait(SIGNALS)
     except LocalKafkaError as error:
         sys.exit(str(error))

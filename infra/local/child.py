@@ -54,7 +54,7 @@ class Child:
     @property
     def pid(self) -> int:
         """Return its process id."""
-        assert self._process  # noqa: S101 - set before the constructor returns
+        assert self._process
         return self._process.pid
 
     @property

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import threading
 from typing import TYPE_CHECKING
 
 import psutil

@@ -22,7 +22,10 @@ class LocalCluster:
         ports = free_ports(2 * n)
         voters = tuple(enumerate(ports[n:], start=1))
         cluster_id = new_cluster_id()
-        nodes = [Node(node_id=voter, port=port, controller_port=controller, voters=voters) for (voter, controller), port in zip(voters, ports[:n], strict=True)]
+        nodes = [
+            Node(node_id=voter, port=port, controller_port=controller, voters=voters)
+            for (voter, controller), port in zip(voters, ports[:n], strict=True)
+        ]
         self.brokers = tuple(LocalKafka.member(data_dir / f"node-{node.node_id}", node, cluster_id) for node in nodes)
 
     @property

@@ -16,7 +16,7 @@ class JarUnavailableError(LocalKafkaError):
     """A jar of Kafka could not be downloaded, or its bytes are not the pinned ones."""
 
 
-class KafkaDidNotStart(LocalKafkaError):  # noqa: N818 - named by what happened, reads better at the call site
+class KafkaDidNotStart(LocalKafkaError):
     """Kafka ended early or did not answer in time; carries the end of its log."""
 
     def __init__(self, reason: str, log: Path, tail: str) -> None:

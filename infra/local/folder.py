@@ -77,7 +77,10 @@ class Folder:
     def _run(self, argv: list[str]) -> None:
         with self.log.open("ab") as out:
             try:
-                subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=jre.environment(), timeout=FORMAT_TIMEOUT, check=True)
+                subprocess.run(
+                    argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                    env=jre.environment(), timeout=FORMAT_TIMEOUT, check=True,
+                )  # fmt: skip
             except (subprocess.SubprocessError, OSError) as error:
                 reason = f"its folder could not be formatted ({type(error).__name__})"
                 raise KafkaDidNotStart(reason, self.log, self.tail()) from error

@@ -61,7 +61,9 @@ def _parse(line: str) -> Jar:
     return Jar(group=group, artifact=artifact, version=version, sha256=sha256)
 
 
-def fetch(jars: Sequence[Jar], folder: Path | None = None, progress: Callable[[int, int], None] | None = None) -> tuple[Path, ...]:
+def fetch(
+    jars: Sequence[Jar], folder: Path | None = None, progress: Callable[[int, int], None] | None = None
+) -> tuple[Path, ...]:
     """Return the jars' paths in the given order, downloading those the cache lacks.
 
     `progress(done, total)` counts jars and is never called when all are there. Safe in two processes at once:

@@ -14,7 +14,7 @@ PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def _bind(parent: int) -> None:
-    import ctypes  # noqa: PLC0415 - Linux only
+    import ctypes
 
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:

@@ -21,7 +21,7 @@ def repository() -> str:
 def default() -> str:
     """Return the repository every Maven client starts from, as the `jgo` package knows it."""
     # Imported here: it costs 0.4 s, and most starts download nothing.
-    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415
+    from jgo.constants import MAVEN_CENTRAL_URL
 
     return str(MAVEN_CENTRAL_URL)
 

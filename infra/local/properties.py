@@ -74,10 +74,11 @@ def _addresses(node: Node) -> dict[str, object]:
 
 def _replication(nodes: int) -> dict[str, object]:
     replicas, in_sync = min(nodes, REPLICAS), min(nodes, 2)
-    topics = ("transaction.state.log", "share.coordinator.state.topic")
-    internal = {f"{topic}.{setting}": value for topic in topics for setting, value in (("replication.factor", replicas), ("min.isr", in_sync))}
     return {
-        **internal,
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": in_sync,
+        "share.coordinator.state.topic.replication.factor": replicas,
+        "share.coordinator.state.topic.min.isr": in_sync,
         "offsets.topic.replication.factor": replicas,
         "default.replication.factor": replicas,
         "min.insync.replicas": in_sync,

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 PATIENCE = 30.0  # seconds: a loaded two-core machine, with room to spare
 ROUND = 0.02  # seconds between looks
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], *, within: float = PATIENCE, what: str = "") -> T:
+@overload
+async def eventually(condition: Callable[[], Awaitable[T]], *, within: float = ..., what: str = ...) -> T: ...
+@overload
+async def eventually(condition: Callable[[], T], *, within: float = ..., what: str = ...) -> T: ...
+async def eventually(condition: Callable[[], Any], *, within: float = PATIENCE, what: str = "") -> Any:
     """Return the condition's first true value; fail when none came `within` seconds.
 
     The condition is a plain or an async function. `what` names in the failure what was waited for.

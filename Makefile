@@ -1,0 +1,69 @@
+# Every task of the project; `make` lists them. Each installs what it needs into .venv first.
+.DEFAULT_GOAL := help
+SHELL := bash
+BIN := .venv/bin
+EXTRAS ?=
+# Extras that PyPI alone can serve. Not tensorrt: its package fetches the real one from the vendor's own host.
+ALL_EXTRAS := cassandra redis s3 torch
+TESTS ?= tests/unit tests/contract tests/integration
+PYTEST := $(BIN)/pytest
+ifdef ALL
+DEV := dev $(ALL_EXTRAS)
+export DARKROOM_TEST_ALL := 1
+else
+DEV := dev
+endif
+
+.PHONY: help install dev demo up test lint types arrows pytest format schema schema-check kafka bench chaos clean
+
+help: ## list the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: ## install Darkroom into .venv (EXTRAS="torch s3 …" for more)
+	@scripts/install $(EXTRAS)
+
+demo: install ## a picture from a prompt: Kafka, agents and a GPU-less engine, on this machine
+	@$(BIN)/darkroom demo
+
+up: install ## everything on this machine, until Ctrl-C
+	@$(BIN)/darkroom up
+
+test: lint types arrows schema-check pytest ## all checks and tests (ALL=1: with every extra, and none may be missing)
+
+dev:
+	@scripts/install $(DEV)
+
+lint: dev ## style, by ruff
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet || { echo "run: make format" >&2; exit 1; }
+
+types: dev ## types, by mypy --strict
+	@$(BIN)/mypy --no-error-summary
+
+arrows: dev ## who may import whom, by import-linter
+	@$(BIN)/lint-imports --no-cache --no-logo > .venv/arrows.log 2>&1 || { cat .venv/arrows.log >&2; exit 1; }
+
+kafka: dev
+	@$(BIN)/python -m infra.local.warm
+
+pytest: dev kafka ## the tests alone (TESTS="…" for some)
+	@$(PYTEST) --durations=10 --durations-min=1 $(TESTS)
+
+format: dev ## rewrite the code in the project's style
+	@$(BIN)/ruff check --fix --quiet --exit-zero && $(BIN)/ruff format --quiet
+
+schema: dev ## write JSON Schema, AsyncAPI and docs/contract.md from the events
+	@$(BIN)/python -m contracts.export
+
+schema-check: dev ## fail if those differ from the code
+	@$(BIN)/python -m contracts.export --check
+
+bench: install ## jobs per second: Darkroom and other task queues, on this machine
+	@$(BIN)/python -m loadtest.bench
+
+chaos: dev kafka ## kill things for minutes, and count what is lost
+	@$(PYTEST) -m chaos tests
+
+clean: ## remove caches and built files; .venv and data stay
+	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
