@@ -68,6 +68,7 @@ class QueuedHead(Struct, frozen=True, kw_only=True):
     engine: str
     batch_key: str
     price_s: float
+    resolved: Resolved
     submitted_at: float
     deadline: float | None = None
     attempt: int = 1
@@ -129,6 +130,8 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: float
     attempt: int | None = None
     """The run that this is the outcome of; None where the verdict holds whatever runs (cancel, expiry, rejection)."""
+    model: str | None = None
+    """name@version that ran; of a failed run `queued` tells it."""
     outputs: list[Output] = []
     error: JobError | None = None
     timings: Timings | None = None

@@ -68,8 +68,8 @@ def murmur2(data: bytes) -> int:
     size = len(data)
     words = size >> 2
     h = 0x9747B28C ^ size
-    for k in struct.unpack_from(f"<{words}I", data):
-        k = (k * 0x5BD1E995) & 0xFFFFFFFF
+    for word in struct.unpack_from(f"<{words}I", data):
+        k = (word * 0x5BD1E995) & 0xFFFFFFFF
         k = ((k ^ (k >> 24)) * 0x5BD1E995) & 0xFFFFFFFF
         h = ((h * 0x5BD1E995) & 0xFFFFFFFF) ^ k
     if size & 3:
@@ -90,12 +90,9 @@ async def write(producer: AIOKafkaProducer, records: Sequence[Record]) -> Ends:
             sent += await _send(producer, place, several)
     finally:
         # What was sent before a failure must be awaited too, or asyncio complains of exceptions nobody saw.
-        answers = await asyncio.gather(*(future for future, _ in sent), return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
-    told = ((answer, count) for answer, (_, count) in zip(answers, sent, strict=True) if answer.offset >= 0)
-    return {answer.topic_partition: answer.offset + count for answer, count in told}
+        await asyncio.gather(*(future for future, _ in sent), return_exceptions=True)
+    told = ((future.result(), count) for future, count in sent)
+    return {answer.topic_partition: answer.offset + count for answer, count in told if answer.offset >= 0}
 
 
 async def _by_partition(producer: AIOKafkaProducer, records: Sequence[Record]) -> dict[tuple[str, int], list[Record]]:
@@ -141,9 +138,9 @@ def new_producer(bootstrap: str, **options: Any) -> AIOKafkaProducer:
 
 async def discard(producer: AIOKafkaProducer) -> None:
     """Close a broken producer without the flush of `stop`, which may wait for ever."""
-    producer._closed = True
+    producer._closed = True  # noqa: SLF001 - aiokafka has no way to close without flushing
     try:
-        await asyncio.wait_for(producer._sender.close(), 1.0)
+        await asyncio.wait_for(producer._sender.close(), 1.0)  # noqa: SLF001
     except (TimeoutError, KafkaError, asyncio.CancelledError):
         log.debug("a broken producer's sender did not close")
     await producer.client.close()

@@ -121,7 +121,7 @@ def _load(db: sqlite3.Connection, keys: Iterable[Key]) -> dict[Key, Row]:
     for piece in _pieces(list(dict.fromkeys(keys))):
         values = ", ".join(["(?, ?)"] * len(piece))
         # CROSS JOIN keeps the order: the few keys first, then the index, never a walk through all jobs.
-        asked = f"SELECT {_JOINED} FROM (VALUES {values}) AS k CROSS JOIN jobs ON tenant = k.column1 AND id = k.column2"
+        asked = f"SELECT {_JOINED} FROM (VALUES {values}) AS k CROSS JOIN jobs ON tenant = k.column1 AND id = k.column2"  # noqa: S608 - only question marks are put in
         for row in db.execute(asked, list(chain.from_iterable(piece))).fetchall():
             found[row[0], row[1]] = Row._make(row)
     return found
@@ -131,7 +131,7 @@ def _save(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Insert new rows and change those that are there, which keep their place in the order of claims."""
     for piece in _pieces(rows):
         values = ", ".join([_JOB] * len(piece))
-        db.execute(f"INSERT INTO jobs ({_COLUMNS}) VALUES {values} {_CHANGE}", list(chain.from_iterable(piece)))
+        db.execute(f"INSERT INTO jobs ({_COLUMNS}) VALUES {values} {_CHANGE}", list(chain.from_iterable(piece)))  # noqa: S608
 
 
 def _claim(db: sqlite3.Connection, claims: Sequence[Claim]) -> list[Claimed]:
@@ -155,14 +155,14 @@ def _cancelled(db: sqlite3.Connection, keys: Sequence[Key]) -> set[Key]:
     found: set[Key] = set()
     for piece in _pieces(keys):
         values = ", ".join(["(?, ?)"] * len(piece))
-        asked = f"SELECT tenant, id FROM (VALUES {values}) AS k CROSS JOIN cancels ON tenant = k.column1 AND id = k.column2"
+        asked = f"SELECT tenant, id FROM (VALUES {values}) AS k CROSS JOIN cancels ON tenant = k.column1 AND id = k.column2"  # noqa: S608
         found.update(db.execute(asked, list(chain.from_iterable(piece))).fetchall())
     return found
 
 
 def _cancel(db: sqlite3.Connection, jobs: Sequence[Key], at: float) -> list[State | None]:
     rows = _load(db, jobs)
-    early = [(tenant, id, at) for tenant, id in jobs if (tenant, id) not in rows]
+    early = [(tenant, name, at) for tenant, name in jobs if (tenant, name) not in rows]
     db.executemany("INSERT OR REPLACE INTO cancels VALUES (?, ?, ?)", early)
     if early:
         db.execute("DELETE FROM cancels WHERE at < ?", (at - KEEP_S,))
@@ -200,5 +200,5 @@ def _recent(db: sqlite3.Connection, tenant: str | None, state: State | None, lim
     wanted = {"tenant": tenant, "state": state}
     named = [name for name, value in wanted.items() if value is not None]
     where = " AND ".join(f"+{name} = :{name}" for name in named) or "TRUE"
-    asked = f"SELECT {_COLUMNS} FROM jobs WHERE {where} ORDER BY rowid DESC LIMIT :limit"
+    asked = f"SELECT {_COLUMNS} FROM jobs WHERE {where} ORDER BY rowid DESC LIMIT :limit"  # noqa: S608
     return [Row._make(columns).public() for columns in db.execute(asked, {**wanted, "limit": limit}).fetchall()]

@@ -1,0 +1,140 @@
+"""One partition of `outcomes`, settled chunk by chunk, each in one Kafka transaction with its offsets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError, ProducerFenced
+
+from contracts.metrics import Metrics
+from streams.ports import ObjectRemover
+from streams.publish import discard, write
+
+log = logging.getLogger(__name__)
+
+CHUNK_MAX = 500
+"""Outcomes in one transaction: beyond that the cost of a transaction is spread thin enough."""
+
+PAUSE_S = 0.5
+"""Before a lane that failed starts over."""
+
+POLL_MS = 1000
+"""How long to wait for outcomes at a time; one that arrives ends the wait."""
+
+
+class Decided(Protocol):
+    """See `streams.settle.Settled`."""
+
+    @property
+    def records(self) -> Sequence[Any]: ...
+    @property
+    def orphans(self) -> Sequence[str]: ...
+
+
+class Lane:
+    """Settles one assigned partition until it is stopped. Broken or fenced, it starts over from the last commit."""
+
+    def __init__(
+        self,
+        partition: TopicPartition,
+        *,
+        consumer: Any,
+        group: str,
+        settle: Callable[[Sequence[Any]], Awaitable[Decided]],
+        new_producer: Callable[[str], AIOKafkaProducer],
+        remover: ObjectRemover,
+        metrics: Metrics,
+        fenced_pause_s: float,
+    ) -> None:
+        self._partition = partition
+        self._consumer = consumer
+        self._group = group
+        self._settle = settle
+        self._new_producer = new_producer
+        self._remover = remover
+        self._took = metrics.stage_time.labels("settle")
+        self._fenced_pause_s = fenced_pause_s
+        self._leaving = False
+        self._idle = True
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin in the background."""
+        self._task = asyncio.create_task(self._run(), name=f"settle {self._partition.partition}")
+
+    async def stop(self, patience_s: float) -> None:
+        """Finish the chunk under way; cut it off after `patience_s`, which aborts its transaction."""
+        self._leaving = True
+        if self._task is not None:
+            if not self._idle:
+                await asyncio.wait([self._task], timeout=patience_s)
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while not self._leaving:
+            try:
+                await self._own()
+            except ProducerFenced:
+                # Another process took the partition over. If the group gives it back to us, this lane is stopped and a
+                # new one started; fencing the other at once would only make both start over in turn.
+                log.warning("partition %d was taken over", self._partition.partition)
+                await asyncio.sleep(self._fenced_pause_s)
+            except Exception as error:  # whatever it was, the last commit stands and the chunk comes again
+                known = isinstance(error, (KafkaError, OSError))
+                log.warning("partition %d starts over: %s", self._partition.partition, type(error).__name__, exc_info=not known)
+                await asyncio.sleep(PAUSE_S)
+
+    async def _own(self) -> None:
+        # The order matters: starting the producer ends the transactions of whoever had the partition before. Only then
+        # do the committed offsets tell what is settled.
+        producer = self._new_producer(f"{self._group}-{self._partition.partition}")
+        try:
+            await producer.start()
+            await self._rewind()
+            while not self._leaving:
+                await self._step(producer)
+        except BaseException:
+            await discard(producer)
+            raise
+        await producer.stop()
+
+    async def _rewind(self) -> None:
+        committed = await self._consumer.committed(self._partition)
+        if committed is None:
+            await self._consumer.seek_to_beginning(self._partition)
+        else:
+            self._consumer.seek(self._partition, committed)
+
+    async def _step(self, producer: AIOKafkaProducer) -> None:
+        self._idle = True
+        fetched = await self._consumer.getmany(self._partition, timeout_ms=POLL_MS, max_records=CHUNK_MAX)
+        self._idle = False
+        records = fetched.get(self._partition)
+        if not records:
+            return
+        with self._took.time():
+            decided = await self._settle(records)
+            await self._commit(producer, decided, records[-1].offset + 1)
+        if decided.orphans:
+            await self._remove(decided.orphans)
+
+    async def _commit(self, producer: AIOKafkaProducer, decided: Decided, offset: int) -> None:
+        await producer.begin_transaction()
+        await asyncio.gather(
+            write(producer, decided.records),
+            producer.send_offsets_to_transaction({self._partition: offset}, self._group),
+        )
+        await producer.commit_transaction()
+
+    async def _remove(self, keys: Sequence[str]) -> None:
+        try:
+            await self._remover.remove(keys)
+        except Exception:  # best effort: an object too many costs room, a lane that stops costs every job
+            log.warning("%d objects of late runs were not removed", len(keys), exc_info=True)
+        else:
+            log.info("removed %d objects of late runs", len(keys))

@@ -1,0 +1,146 @@
+"""Composition root of settle: `python -m streams.settle_app`. As many processes as `outcomes` has partitions may share it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+
+from contracts.metrics import Metrics
+from infra.jobstore import open_jobs
+from infra.objects.connect import open_objects
+from infra.observe import observe
+from infra.settings import Kafka, Settings
+from streams.lane import Lane
+from streams.process import main
+from streams.publish import new_producer
+from streams.settle import Settle
+
+log = logging.getLogger(__name__)
+
+FETCH_WAIT_MS = 25
+"""How long the broker may hold an empty answer. A partition that is not part of the fetch under way waits it out."""
+
+STOP_S = 5.0
+"""How long the chunk under way may take when the partition or the process goes."""
+
+TRANSACTION_S = 30.0
+"""After this the broker aborts a transaction by itself, so that readers are not kept waiting by a process that hangs."""
+
+RETRY_S = 1.0
+
+
+class Lanes(ConsumerRebalanceListener):
+    """One lane for each partition that the group gave us."""
+
+    def __init__(self, new_lane: Callable[[TopicPartition], Lane]) -> None:
+        self._new_lane = new_lane
+        self._lanes: dict[TopicPartition, Lane] = {}
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is anything to settle here."""
+        return bool(self._lanes)
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 - all of them
+        """Finish what is under way before another process may begin."""
+        await self.stop()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Begin."""
+        self._lanes = {one: self._new_lane(one) for one in assigned}
+        for lane in self._lanes.values():
+            lane.start()
+
+    async def stop(self) -> None:
+        """Stop all lanes."""
+        lanes, self._lanes = self._lanes, {}
+        await asyncio.gather(*(lane.stop(STOP_S) for lane in lanes.values()))
+
+
+def new_consumer(kafka: Kafka, group: str) -> AIOKafkaConsumer:
+    """A consumer of `outcomes` that commits nothing by itself: offsets go with the transactions."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=kafka.bootstrap_servers,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        session_timeout_ms=int(kafka.session_timeout_s * 1000),
+        heartbeat_interval_ms=int(kafka.session_timeout_s * 200),
+        rebalance_timeout_ms=int((kafka.session_timeout_s + STOP_S) * 1000),
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+        metadata_max_age_ms=10_000,
+    )
+
+
+def new_lanes(settings: Settings, consumer: AIOKafkaConsumer, settle: Settle, metrics: Metrics) -> Lanes:
+    """The pipeline: consumer → lane (settle, transaction) for each partition."""
+    kafka = settings.kafka
+    group = settings.topics.group("settle")
+
+    def transactional(id: str) -> Any:
+        return new_producer(kafka.bootstrap_servers, transactional_id=id, transaction_timeout_ms=int(TRANSACTION_S * 1000))
+
+    return Lanes(
+        partial(
+            Lane,
+            consumer=consumer,
+            group=group,
+            settle=settle,
+            new_producer=transactional,
+            remover=open_objects(settings.store.objects),
+            metrics=metrics,
+            fenced_pause_s=kafka.session_timeout_s,
+        )
+    )
+
+
+def darkroom_version() -> str:
+    """The version of this installation, for dead letters."""
+    try:
+        return version("darkroom")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+async def serve(settings: Settings, leave: asyncio.Event) -> None:
+    """Settle until `leave` is set."""
+    metrics = Metrics()
+    topics = settings.topics
+    store = open_jobs(settings.store.jobs)
+    settle = Settle(store=store, topics=topics, clock=time.time, metrics=metrics, version=darkroom_version())
+    consumer = new_consumer(settings.kafka, topics.group("settle"))
+    lanes = new_lanes(settings, consumer, settle, metrics)
+    consumer.subscribe([topics.outcomes], listener=lanes)
+    async with observe("settle", settings.observe, ready=lambda: lanes.ready):
+        try:
+            if await _started(consumer, leave):
+                await leave.wait()
+        finally:
+            await lanes.stop()
+            await consumer.stop()
+            await store.close()
+
+
+async def _started(consumer: AIOKafkaConsumer, leave: asyncio.Event) -> bool:
+    while not leave.is_set():
+        try:
+            await consumer.start()
+        except (KafkaError, OSError) as error:
+            log.warning("no broker answers (%s), again in %.0f s", type(error).__name__, RETRY_S)
+            await asyncio.sleep(RETRY_S)
+        else:
+            return True
+    return False
+
+
+if __name__ == "__main__":
+    main(serve)
