@@ -17,6 +17,8 @@ from typing import Any
 from engines.errors import EngineBroken
 from engines.stepwise.limits import Limits
 
+BUILTIN = Path(__file__).parent / "builtin" / "model"
+
 EMPTY_T5_TOKENS = 256
 """What diffusers' Stable Diffusion 3 pipeline appends when there is no third text encoder."""
 
@@ -54,8 +56,12 @@ class ModelFolder:
         return self.parts.get(part, (None, None))[0] is not None
 
 
-def open_folder(path: Path) -> ModelFolder:
-    """Raises FileNotFoundError if there is no such folder, EngineBroken if it is no pipeline."""
+def open_folder(path: str) -> ModelFolder:
+    """The built-in model for an empty path. Raises FileNotFoundError, or EngineBroken if it is no pipeline."""
+    return _opened(Path(path) if path else BUILTIN)
+
+
+def _opened(path: Path) -> ModelFolder:
     if not path.is_dir():
         raise FileNotFoundError(f"no model folder at {path}")
     index = _json(path / "model_index.json")

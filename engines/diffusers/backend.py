@@ -80,7 +80,7 @@ class TorchBackend:
         return torch.cat(list(arrays))
 
     def take(self, array: Array, rows: Sequence[int]) -> Array:
-        return array[torch.tensor(list(rows), device=self._device)]
+        return array[torch.tensor(list(rows), dtype=torch.long, device=self._device)]
 
     def finite(self, x: Array) -> Sequence[bool]:
         found: list[bool] = torch.isfinite(x).flatten(1).all(1).tolist()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -14,7 +13,7 @@ from engines.base import EngineInfo
 from engines.diffusers.backend import TorchBackend
 from engines.diffusers.device import pick_device, pick_dtype
 from engines.diffusers.networks import Network, StableDiffusion, StableDiffusion3
-from engines.diffusers.quiet import keep_prompts_out_of_logs
+from engines.diffusers.quiet import keep_prompts_out_of_logs, no_bars
 from engines.errors import EngineBroken
 from engines.folder import ModelFolder, limits_of, open_folder
 from engines.samplers import available
@@ -45,11 +44,12 @@ class DiffusersOptions:
 
 def load(model: str, **options: Any) -> StepwiseEngine:
     """Load a pipeline folder. Options as in DiffusersOptions."""
-    return from_folder(open_folder(Path(model)), DiffusersOptions(**options))
+    return from_folder(open_folder(model), DiffusersOptions(**options))
 
 
 def from_folder(folder: ModelFolder, options: DiffusersOptions) -> StepwiseEngine:
     keep_prompts_out_of_logs()
+    no_bars()
     device = pick_device(options.device)
     dtype = pick_dtype(options.precision, device, transformer=folder.has("transformer"))
     network = _network(folder, device, dtype)
@@ -87,6 +87,9 @@ def _network(folder: ModelFolder, device: torch.device, dtype: torch.dtype) -> N
 
 
 def _read(kind: Any, folder: ModelFolder, dtype: torch.dtype) -> Any:
-    # The checker's weights are not loaded: what is shown to whom is the platform's business, not the sampler's.
-    without = {"safety_checker": None, "requires_safety_checker": False} if "safety_checker" in folder.parts else {}
+    # Parts a model does without must be passed as None; diffusers takes their absence for a mistake.
+    without: dict[str, Any] = {part: None for part, (library, _) in folder.parts.items() if library is None}
+    if "safety_checker" in folder.parts:
+        # Its weights are not loaded: what is shown to whom is the platform's business, not the sampler's.
+        without |= {"safety_checker": None, "requires_safety_checker": False}
     return kind.from_pretrained(folder.path, torch_dtype=dtype, local_files_only=True, use_safetensors=True, **without)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import logging
 
+import diffusers
+import transformers
+
 PREFIXES = ("diffusers.pipelines", "transformers.tokenization")
+
+
+def no_bars() -> None:
+    """No progress bars on standard error while weights load."""
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
 
 
 def keep_prompts_out_of_logs() -> None:

@@ -41,9 +41,12 @@ class Running:
         members = [member for member in batch.members if member.seat.request.id in request_ids]
         if len(members) == len(batch.members):
             return
+        if not members:
+            self.batch = None
+            return
         rows = [i for member in members for i in batch.pictures_of(member)]
         x, before = (self._backend.take(array, rows) for array in (batch.x, batch.before))
-        self.batch = Batch(self._backend, members, x, before, self._buckets) if members else None
+        self.batch = Batch(self._backend, members, x, before, self._buckets)
 
 
 def poisoned(backend: Backend, batch: Batch) -> list[Failed]:
