@@ -48,6 +48,8 @@ class ModelSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_prompt: Annotated[int, Meta(description="Characters.")] = 2000
     batch_cap: int = 8
     """Largest batch of the default size until measured otherwise."""
+    options: dict[str, bool | int | float | str] = {}
+    """The engine's own options, by name."""
     cost: Cost
 
     @property

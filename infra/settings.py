@@ -67,6 +67,10 @@ class Worker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pool: str = "default"
     grace_s: float = 30.0
     """On SIGTERM: how long the running batch may take before it is handed back."""
+    slots: int = 2
+    """Batches it takes at once: one running, the rest ready."""
+    hang_s: float = 600.0
+    """An engine that takes no step for this long, loading its model included, is killed and started again."""
 
 
 class Observe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

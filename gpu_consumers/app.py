@@ -1,0 +1,159 @@
+"""One GPU consumer, put together: `python -m gpu_consumers.app`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import signal
+import sys
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import uvloop
+
+from contracts.catalog import Catalog, load_catalog
+from contracts.metrics import Metrics
+from contracts.work import WorkerReport
+from gpu_consumers.cancels import follow
+from gpu_consumers.consumer import Consumer
+from gpu_consumers.deliver import Delivery
+from gpu_consumers.engine import EngineProcess
+from gpu_consumers.hands import Hands
+from gpu_consumers.images import Images
+from gpu_consumers.ports import Publisher
+from gpu_consumers.report import Reporter, engines_of, runnable
+from gpu_consumers.status import Progress
+from gpu_consumers.upload import Uploader
+from infra.objects.connect import open_objects
+from infra.observe import observe
+from infra.settings import BadSetting, Settings, read_settings
+from streams import publish
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Every part of one GPU consumer."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, publisher: Publisher, metrics: Metrics) -> None:
+        nonce = secrets.token_hex(4)
+        self.name = f"{settings.worker.name}-{nonce}"
+        self._settings, self._catalog, self._publisher = settings, catalog, publisher
+        topics, store = settings.topics, open_objects(settings.store.objects)
+        self.delivery = Delivery(
+            worker=self.name,
+            topics=topics,
+            publisher=publisher,
+            uploader=Uploader(store, nonce),
+            metrics=metrics,
+        )
+        self.hands = Hands(
+            catalog=catalog,
+            delivery=self.delivery,
+            progress=Progress(topics),
+            images=Images(store),
+            metrics=metrics,
+            changed=self._change,
+        )
+        self.engine = self.hands.engine = EngineProcess(self.hands, hang_s=settings.worker.hang_s)
+        self.reporter = Reporter(publisher, topics, self._report)
+        self.consumer = Consumer(
+            topic=topics.batches(settings.worker.pool),
+            group=topics.group(f"gpu.{settings.worker.pool}"),
+            bootstrap=settings.kafka.bootstrap_servers,
+            session_s=settings.kafka.session_timeout_s,
+            slots=settings.worker.slots,
+            hands=self.hands,
+        )
+        self._models = runnable(catalog, settings.worker.pool)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes work."""
+        return self.engine.ready and self.consumer.settled.is_set() and not self.consumer.leaving
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Work until `stop`, then finish what runs and leave."""
+        await self.consumer.start(self._change)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(one) for one in self._parts()]
+                await stop.wait()
+                await self._leave()
+                for task in running:
+                    task.cancel()
+        finally:
+            await self.consumer.stop()
+
+    def _parts(self) -> Iterator[Coroutine[Any, Any, None]]:
+        control = self._settings.topics.control
+        yield self.engine.serve()
+        yield self.hands.tell_news(self._publisher)
+        yield self.delivery.serve(self.consumer.settled, self.consumer.finish)
+        yield self.consumer.serve()
+        yield self.reporter.serve()
+        yield follow(self._settings.kafka.bootstrap_servers, control, self.hands.cancel)
+
+    async def _leave(self) -> None:
+        self.consumer.leaving = True
+        for flight in self.hands.runs:
+            if not flight.started_at and flight.entries:
+                self.hands.give_up(flight)
+        await self.reporter.send()
+        try:
+            async with asyncio.timeout(self._settings.worker.grace_s):
+                await self._drained()
+        except TimeoutError:
+            log.warning("the running batch is handed back: it took longer than the grace period")
+            for flight in self.hands.runs:
+                self.hands.give_up(flight)
+        await self.reporter.send()
+
+    async def _drained(self) -> None:
+        while self.hands.runs:
+            await asyncio.sleep(0.02)
+
+    def _change(self) -> None:
+        self.reporter.change()
+        self.consumer.wake()
+
+    def _report(self, now: float) -> WorkerReport | None:
+        if not self.consumer.settled.is_set():
+            return None
+        loaded = [ref for ref in self.engine.loaded if ref in self._models]
+        return WorkerReport(
+            worker=self.name,
+            pool=self._settings.worker.pool,
+            at=now,
+            generation=self.consumer.generation,
+            leaving=self.consumer.leaving,
+            positions=self.consumer.book.positions(),
+            engines=engines_of(self._catalog, self._models),
+            models=loaded + [ref for ref in self._models if ref not in loaded],
+            slots=self._settings.worker.slots if self.engine.ready else 0,
+        )
+
+
+async def main(settings: Settings) -> None:
+    """Run one GPU consumer until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for one in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(one, stop.set)
+    catalog = load_catalog(Path(settings.models.catalog))
+    publisher = publish.Publisher(settings.kafka.bootstrap_servers, client_id="darkroom-worker")
+    async with publisher:
+        worker = Worker(settings, catalog, cast("Publisher", publisher), Metrics())
+        async with observe("worker", settings.observe, ready=lambda: worker.ready):
+            log.info("worker starts", extra={"worker": worker.name, "pool": settings.worker.pool})
+            await worker.serve(stop)
+            log.info("worker left", extra={"worker": worker.name})
+
+
+if __name__ == "__main__":
+    try:
+        chosen = read_settings()
+    except BadSetting as error:
+        sys.exit(str(error))
+    uvloop.run(main(chosen))

@@ -1,0 +1,224 @@
+"""The engine process seen from the parent: started, watched, restarted, and never two at once on a device."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gpu_consumers.frames import BROKEN, LENGTH, Abort, Drop, Hello, Order, Report, Run, Started, Stepped, Told, pack, report_of
+
+log = logging.getLogger(__name__)
+
+BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Pauses before a process that ended is started again; back to the first one once a run got through."""
+HOPELESS = 12
+"""So many in a row that ended without finishing a run: the worker gives up, so that its partitions go to another."""
+LOOK_S = 0.5
+"""How often the watchdog looks (seconds)."""
+
+
+class EngineWontStart(Exception):
+    """The engine process ends again and again."""
+
+
+class Listener(Protocol):
+    """Who is told what the engine process does. Called in the event loop; must not block."""
+
+    def started(self, report: Started) -> None:
+        """Jobs are about to take their first step."""
+        ...
+
+    def stepped(self, report: Stepped) -> None:
+        """Jobs took steps."""
+        ...
+
+    def told(self, report: Told) -> None:
+        """Jobs are over."""
+        ...
+
+    def lost(self, run: int, code: str) -> None:
+        """The process ended with this run in it; what was not told of it never will be."""
+        ...
+
+    def changed(self) -> None:
+        """The process is up, or down."""
+        ...
+
+
+@dataclass(slots=True)
+class _Process:
+    child: asyncio.subprocess.Process
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+
+class EngineProcess:
+    """One child process for one device. Runs given to it are done in order, across restarts."""
+
+    def __init__(self, listener: Listener, *, hang_s: float, command: Sequence[str] = ()) -> None:
+        self._listener = listener
+        self._hang_s = hang_s
+        self._command = command or (sys.executable, "-m", "gpu_consumers.child")
+        self._process: _Process | None = None
+        self._runs: dict[int, Run] = {}
+        self._begun: set[int] = set()
+        self._aborted: set[int] = set()
+        self._heard = time.monotonic()
+        self._failures = 0
+        self._hung = False
+        self._greeted = False
+        self.restarts = 0
+        self.loaded: list[str] = []
+        """name@version of the models it holds."""
+        self.ready = False
+        """Whether it is there to take runs."""
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while there is one."""
+        return self._process.child.pid if self._process else None
+
+    def run(self, order: Run) -> None:
+        """Give it a run, to be done after those before it."""
+        if not self._runs:
+            self._heard = time.monotonic()
+        self._runs[order.run] = order
+        self._send(order)
+
+    def drop(self, run: int, places: list[int]) -> None:
+        """Leave out cancelled jobs; they are told of as cancelled."""
+        if run in self._runs:
+            self._send(Drop(run=run, places=places))
+
+    def abort(self, run: int) -> None:
+        """Stop a run at the next step boundary; it is told of no more."""
+        if run in self._runs:
+            self._aborted.add(run)
+            self._send(Abort(run=run))
+
+    async def serve(self) -> None:
+        """Keep a process going until cancelled."""
+        try:
+            while True:
+                await self._one_life()
+                await asyncio.sleep(self._pause())
+        finally:
+            await self._end()
+
+    def _pause(self) -> float:
+        pause = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
+        self._failures += 1
+        self.restarts += 1
+        log.warning("the engine process ended, next one in %.1f s", pause, extra={"restarts": self.restarts})
+        return pause
+
+    async def _one_life(self) -> None:
+        process = self._process = await _spawn(self._command)
+        self._heard, self._hung, self._greeted = time.monotonic(), False, False
+        for order in self._runs.values():
+            self._send(order)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                watch = tasks.create_task(self._watch(process))
+                await self._listen(process.reader)
+                watch.cancel()
+        finally:
+            self.ready = False
+            self.loaded = []
+            await self._end()
+        self._bury(process.child.returncode)
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                (size,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+                report = report_of(await reader.readexactly(size))
+                self._heard = time.monotonic()
+                self._hear(report)
+
+    def _hear(self, report: Report) -> None:
+        if isinstance(report, Hello):
+            self.ready = self._greeted = True
+            self._listener.changed()
+        elif isinstance(report, Started):
+            self._begun.add(report.run)
+            self.loaded = report.loaded
+            self._listener.started(report)
+        elif isinstance(report, Stepped):
+            self._listener.stepped(report)
+        else:
+            self._hear_told(report)
+
+    def _hear_told(self, report: Told) -> None:
+        if report.over:
+            self._failures = 0
+            self._forget(report.run)
+        self._listener.told(report)
+
+    def _forget(self, run: int) -> None:
+        self._runs.pop(run, None)
+        self._begun.discard(run)
+        self._aborted.discard(run)
+
+    async def _watch(self, process: _Process) -> None:
+        while True:
+            await asyncio.sleep(min(LOOK_S, self._hang_s / 4))
+            idle = self.ready and not self._runs
+            if not idle and time.monotonic() - self._heard > self._hang_s:
+                log.error("no step for %.1f s: killing the engine process", self._hang_s)
+                self._hung = True
+                process.child.kill()
+                return
+
+    def _bury(self, status: int | None) -> None:
+        """The run that it was at is charged with the end of the process; those behind it are run by the next one."""
+        for run in self._aborted:
+            self._runs.pop(run, None)
+        charged = self._charged(status)
+        self._aborted.clear()
+        self._begun.clear()
+        for run in charged:
+            self._runs.pop(run)
+            self._listener.lost(run, "engine_hung" if self._hung else "engine_crashed")
+        self._listener.changed()
+        if self._failures >= HOPELESS:
+            raise EngineWontStart(f"{self._failures} engine processes in a row ended without finishing a run")
+
+    def _charged(self, status: int | None) -> list[int]:
+        begun = [run for run in self._runs if run in self._begun]
+        if begun or status == BROKEN or not self._greeted:
+            return begun
+        return list(self._runs)[:1]  # it ended while loading that one's model
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.writer.close()  # the end of file is what tells it to end
+        try:
+            await asyncio.wait_for(process.child.wait(), 2.0)
+        except TimeoutError:
+            process.child.kill()
+            await process.child.wait()
+
+    def _send(self, order: Order) -> None:
+        if self._process is not None:
+            self._process.writer.write(pack(order))
+
+
+async def _spawn(command: Sequence[str]) -> _Process:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        # From the main thread, and waited for in it: the signal of PR_SET_PDEATHSIG comes when the starting thread ends.
+        child = await asyncio.create_subprocess_exec(
+            *command, str(theirs.fileno()), pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL
+        )
+    reader, writer = await asyncio.open_unix_connection(sock=ours)
+    return _Process(child=child, reader=reader, writer=writer)

@@ -1,0 +1,180 @@
+"""The runs a worker has in hand, between Kafka, the engine process and the delivery of outcomes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Callable
+
+from contracts.catalog import Catalog, ModelSpec
+from contracts.events import Control
+from contracts.metrics import Metrics
+from gpu_consumers.cancels import Cancels
+from gpu_consumers.deliver import Delivery
+from gpu_consumers.engine import EngineProcess
+from gpu_consumers.flight import Flight, Source, open_batch, order_for
+from gpu_consumers.frames import Started, Stepped, Told, Unmade
+from gpu_consumers.images import Images
+from gpu_consumers.ports import Publisher, Record
+from gpu_consumers.status import Progress
+
+log = logging.getLogger(__name__)
+
+
+class Hands:
+    """Implements gpu_consumers.engine.Listener."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        delivery: Delivery,
+        progress: Progress,
+        images: Images,
+        metrics: Metrics,
+        changed: Callable[[], None],
+    ) -> None:
+        self._catalog = catalog
+        self._delivery = delivery
+        self._progress = progress
+        self._images = images
+        self._metrics = metrics
+        self._changed = changed
+        self._flights: dict[int, Flight] = {}
+        self._cancels = Cancels()
+        self._numbers = itertools.count(1)
+        self._news: asyncio.Queue[list[Record]] = asyncio.Queue()
+        self.engine: EngineProcess
+        """Set once by whoever makes both: they know each other."""
+
+    @property
+    def runs(self) -> list[Flight]:
+        """In the order they were taken."""
+        return list(self._flights.values())
+
+    def accept(self, source: Source, value: bytes | None) -> Flight:
+        """Take a batch in hand."""
+        flight = open_batch(next(self._numbers), source, value, time.time())
+        self._flights[flight.run] = flight
+        if flight.unreadable:
+            log.error(
+                "%d jobs of a batch could not be read", len(flight.unreadable),
+                extra={"partition": source.partition, "offset": source.offset},
+            )  # fmt: skip
+        return flight
+
+    async def begin(self, flight: Flight) -> None:
+        """Hand a batch to the engine process."""
+        model = self._catalog.by_ref(flight.batch.model)
+        if not flight.entries or model is None:
+            self._fail_all(flight, "unknown_model", "this worker does not know the model", retryable=True)
+            return
+        images, bad = await self._images.of(flight)
+        if flight.lost:
+            return
+        self._order(flight, model, images, bad)
+
+    def _order(self, flight: Flight, model: ModelSpec, images: dict[int, bytes], bad: list[Unmade]) -> None:
+        self.engine.run(order_for(flight, model, images.get))
+        cancelled = self._cancelled(flight) if self._cancels else []
+        without = [one.place for one in bad]
+        if bad:
+            self.told(Told(run=flight.run, made=[], unmade=bad, over=False))
+        if cancelled or without:
+            self.engine.drop(flight.run, cancelled + without)
+
+    def _cancelled(self, flight: Flight) -> list[int]:
+        names = ((p, e.queued.tenant, e.queued.id) for p, e in enumerate(flight.entries))
+        return [place for place, tenant, id in names if (tenant, id) in self._cancels]
+
+    def cancel(self, order: Control) -> None:
+        """A job was cancelled: it is left out at the next step, or when its batch comes."""
+        self._cancels.add(order.tenant, order.id)
+        for flight in self._flights.values():
+            places = [
+                p for p in flight.pending
+                if flight.entries[p].queued.id == order.id and flight.entries[p].queued.tenant == order.tenant
+            ]  # fmt: skip
+            if places:
+                self.engine.drop(flight.run, places)
+
+    def give_up(self, flight: Flight) -> None:
+        """The batch is another worker's: it stops at the next step and nothing more is told of it."""
+        flight.lost = True
+        self.engine.abort(flight.run)
+        self.forget(flight)
+
+    def forget(self, flight: Flight) -> None:
+        """The run is over, or given up."""
+        self._flights.pop(flight.run, None)
+        self._progress.forget(flight.run)
+
+    # What the engine process tells.
+
+    def started(self, report: Started) -> None:
+        """Jobs are about to take their first step."""
+        flight = self._flights.get(report.run)
+        if flight is not None:
+            flight.started_at = report.at
+            self._news.put_nowait(self._progress.started(flight, report))
+            self._changed()
+
+    def stepped(self, report: Stepped) -> None:
+        """Jobs took steps."""
+        flight = self._flights.get(report.run)
+        records = self._progress.stepped(flight, report) if flight is not None else []
+        if records:
+            self._news.put_nowait(records)
+
+    def told(self, report: Told) -> None:
+        """Jobs are over."""
+        flight = self._flights.get(report.run)
+        if flight is None:
+            return
+        # A job is told of once, whatever crossed on the pipe.
+        made = [one for one in report.made if one.place in flight.pending]
+        unmade = [one for one in report.unmade if one.place in flight.pending]
+        flight.pending.difference_update(one.place for one in made)
+        flight.pending.difference_update(one.place for one in unmade)
+        self._count(flight, made_run_s=[(one.run_s, one.gpu_s) for one in made], unmade=unmade)
+        self._delivery.put(flight, Told(run=report.run, made=made, unmade=unmade, over=report.over))
+
+    def lost(self, run: int, code: str) -> None:
+        """The engine process ended in the middle of a run: one attempt of its jobs is gone."""
+        self._metrics.engine_restarts.inc()
+        flight = self._flights.get(run)
+        if flight is not None:
+            self._fail_all(flight, code, "the engine process ended during the run", retryable=True)
+
+    def changed(self) -> None:
+        """The engine process is up, or down."""
+        self._changed()
+
+    async def tell_news(self, publisher: Publisher) -> None:
+        """Publish progress until cancelled."""
+        while True:
+            await publisher.publish(await self._news.get())
+            self._news.task_done()
+
+    async def news_told(self) -> None:
+        """Wait until the progress noted so far is out: a job's `running` is told before its end."""
+        await self._news.join()
+
+    def _fail_all(self, flight: Flight, code: str, message: str, *, retryable: bool) -> None:
+        unmade = [
+            Unmade(place=p, state="failed", code=code, message=message, retryable=retryable) for p in sorted(flight.pending)
+        ]
+        self.told(Told(run=flight.run, made=[], unmade=unmade, over=True))
+
+    def _count(self, flight: Flight, made_run_s: list[tuple[float, float]], unmade: list[Unmade]) -> None:
+        engine, metrics = flight.batch.engine or "none", self._metrics
+        if made_run_s:
+            metrics.runs.labels(engine, "succeeded").inc(len(made_run_s))
+            metrics.gpu_time.labels(engine).inc(sum(gpu_s for _, gpu_s in made_run_s))
+            observe = metrics.run_time.labels(engine).observe
+            for run_s, _ in made_run_s:
+                observe(run_s)
+        for one in unmade:
+            metrics.runs.labels(engine, one.state).inc()

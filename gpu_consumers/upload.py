@@ -1,0 +1,84 @@
+"""Names for outputs, and storing them whatever it takes: work done on a GPU is not thrown away because a store is down."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+
+from contracts.events import Output
+from gpu_consumers.flight import Flight
+from gpu_consumers.frames import File, Made
+from gpu_consumers.ports import ObjectStore, ObjectsUnavailable, StoredObject
+
+log = logging.getLogger(__name__)
+
+RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Pauses while the store does not answer; the last one repeats."""
+
+
+def safe(name: str) -> str:
+    """An id or tenant as one segment of a key, one to one. `~` and `=` are in no id, so nothing can collide.
+
+    A segment that begins with a dot would be hidden, or mean another folder; a colon is not allowed everywhere.
+    """
+    escaped = name.replace(":", "~")
+    return f"={escaped}" if escaped.startswith(".") else escaped
+
+
+def key_of(tenant: str, id: str, day: str, run: str, index: int, suffix: str) -> str:
+    """`tenant/day/id.run.index.suffix`: by day so that old outputs can go by folder, by run so that no other can collide."""
+    return f"{safe(tenant)}/{day}/{safe(id)}.{run}.{index}.{suffix}"
+
+
+class Uploader:
+    """Stores the outputs of finished jobs, many in one go."""
+
+    def __init__(self, store: ObjectStore, nonce: str) -> None:
+        self._store = store
+        self._nonce = nonce
+
+    async def store(self, flight: Flight, group: Sequence[Made]) -> list[list[Output]]:
+        """Keep the files of each job; returns its outputs. Waits as long as the store is down."""
+        day = time.strftime("%Y-%m-%d", time.gmtime())
+        named = [[(self._key(flight, made, day, i, f), f) for i, f in enumerate(made.files)] for made in group]
+        flat = [StoredObject(key=key, body=f.body, media_type=f.media_type) for files in named for key, f in files]
+        urls = iter(await self._put(flat) if flat else [])
+        return [[_output(key, file, next(urls)) for key, file in files] for files in named]
+
+    async def remove(self, outputs: Sequence[Output]) -> None:
+        """Take back what was stored for a run that is another's now."""
+        try:
+            await self._store.remove([output.key for output in outputs])
+        except ObjectsUnavailable:
+            log.warning("%d outputs of a lost run are left in the store", len(outputs))
+
+    def _key(self, flight: Flight, made: Made, day: str, index: int, file: File) -> str:
+        queued = flight.entries[made.place].queued
+        run = f"{queued.attempt}-{self._nonce}-{flight.run:x}"
+        return key_of(queued.tenant, queued.id, day, run, index, file.suffix)
+
+    async def _put(self, objects: Sequence[StoredObject]) -> list[str]:
+        attempt = 0
+        while True:
+            try:
+                return await self._store.put(objects)
+            except ObjectsUnavailable as error:
+                pause = RETRY_S[min(attempt, len(RETRY_S) - 1)]
+                log.warning("storing %d objects failed (%s), again in %.1f s", len(objects), error, pause)
+                attempt += 1
+            await asyncio.sleep(pause)
+
+
+def _output(key: str, file: File, url: str) -> Output:
+    return Output(
+        key=key,
+        url=url,
+        media_type=file.media_type,
+        width=file.width,
+        height=file.height,
+        bytes=len(file.body),
+        sha256=file.sha256,
+        seed=file.seed,
+    )

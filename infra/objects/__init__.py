@@ -1,0 +1,1 @@
+"""Object stores: adapters behind the ports of their users."""
