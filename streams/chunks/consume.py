@@ -10,11 +10,12 @@ from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 from mode import Service
 
-from streams.chunks.fetch import FetchThread, Run
+from streams.chunks.fetch import FetchThread, Place, Run
 from streams.chunks.ledger import Hole, Ledger, Partition
 from streams.chunks.message import TrackedMessage, chunk_message, record_message
 from streams.chunks.pending import Pending, Slice, cut
 from streams.chunks.watch import keep_watch
+from streams.chunks.watchdog import Sight
 
 #: Longest wait for the last commit of partitions that are being taken away; the group waits for us meanwhile.
 REVOKE_COMMIT_TIMEOUT_S = 2.0
@@ -69,7 +70,7 @@ class ChunkConsumer(Consumer):
         self._offer()
         for run in await self._thread.poll(timeout):
             self._receive(run)
-        for piece in self._pending.take(self.may_deliver):
+        for piece in self._pending.take(self._may_deliver):
             if piece.epoch != self._thread.epoch:
                 return  # a rebalance or rewind overtook it; it will be read again
             try:
@@ -94,10 +95,12 @@ class ChunkConsumer(Consumer):
         most = self.transport.chunk_max if run.partition.topic in self.transport.chunk_topics else 1
         self._pending.add(cut(run, most), run.partition)
 
-    def may_deliver(self, partition: Partition) -> bool:
-        """Neither a rebalance, nor the agent's queue, nor the window keeps the partition's next chunk back."""
-        flowing = self.flow_active and self.app.flow_control.is_active()
-        return flowing and TP(*partition) not in self._buffered_partitions and self.ledger.has_room(partition)
+    def _may_deliver(self, partition: Partition) -> bool:
+        return self.flow_active and self.app.flow_control.is_active() and not self.held_back(partition)
+
+    def held_back(self, partition: Partition) -> bool:
+        """The agent's queue or the window is full: this partition waits, the others go on."""
+        return TP(*partition) in self._buffered_partitions or not self.ledger.has_room(partition)
 
     def _deliver(self, piece: Slice) -> TrackedMessage:
         delivery = self.ledger.deliver(piece.partition, piece.start, piece.end, len(piece.chunk))
@@ -169,7 +172,13 @@ class ChunkConsumer(Consumer):
 
     # -- for the watch
 
-    async def positions(self) -> dict[Partition, tuple[int | None, int]]:
-        """Next offset to deliver and end at the broker, of every assigned partition."""
-        seen = await self._thread.positions()
-        return {p: (self.ledger.tail(p) or position, end) for p, (position, end) in seen.items()}
+    async def sights(self) -> list[Sight]:
+        """Every assigned partition as it stands now; asks the broker for the ends."""
+        return [self._sight(place) for place in await self._thread.places()]
+
+    def _sight(self, place: Place) -> Sight:
+        tail = self.ledger.tail(place.partition)
+        # what follows the last record taken may be control records only, which are never delivered
+        behind = place.taken is not None and tail is not None and tail < place.taken
+        position = tail if behind else place.position
+        return Sight(partition=place.partition, position=position, end=place.end, held_back=self.held_back(place.partition))

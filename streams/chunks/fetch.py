@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,16 @@ from aiokafka.errors import ConsumerStoppedError  # type: ignore[import-untyped]
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
 from streams.chunks.ledger import Partition
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Place:
+    """Where reading of one partition stands."""
+
+    partition: Partition
+    position: int | None  # aiokafka's next offset; None until the broker has told where to begin
+    taken: int | None  # where the last run of this epoch ended
+    end: int  # the partition's end at the broker, for committed records if the consumer reads only those
 
 
 @dataclass(slots=True, frozen=True)
@@ -45,7 +56,9 @@ class FetchThread(AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = transport.fetch_max_wait_ms  # Faust fixes it at 1500 and has no setting
+        # Faust fixes these two at 1500 and read_uncommitted, and has no settings for them
+        consumer._fetch_max_wait_ms = transport.fetch_max_wait_ms
+        consumer._isolation_level = "read_committed"  # what an aborted transaction wrote was never sent
         return consumer
 
     # -- called from the main thread
@@ -59,7 +72,8 @@ class FetchThread(AIOKafkaConsumerThread):
             self.wake()
 
     def wake(self) -> None:
-        self.thread_loop.call_soon_threadsafe(self._news.set)
+        with suppress(RuntimeError):  # the loop is closed: a late acknowledgement after the stop
+            self.thread_loop.call_soon_threadsafe(self._news.set)
 
     async def poll(self, timeout: float) -> list[Run]:
         """Runs of the wanted partitions as soon as there are any, none after ``timeout`` seconds or when woken."""
@@ -75,10 +89,10 @@ class FetchThread(AIOKafkaConsumerThread):
         done: bool = await self.call_thread(self._commit_in, epoch, offsets)
         return done
 
-    async def positions(self) -> dict[Partition, tuple[int | None, int]]:
-        """Position and end of every assigned partition, as the broker tells it now."""
+    async def places(self) -> list[Place]:
+        """Where every assigned partition stands, as the broker tells it now."""
         # not by call_thread: its two workers are for polls and commits, and this may wait long for a broker
-        asked = asyncio.run_coroutine_threadsafe(self._positions(), self.thread_loop)
+        asked = asyncio.run_coroutine_threadsafe(self._places(), self.thread_loop)
         return await asyncio.wrap_future(asked)
 
     # -- in the thread's own loop
@@ -149,14 +163,13 @@ class FetchThread(AIOKafkaConsumerThread):
         done: bool = await self._commit(offsets)
         return done
 
-    async def _positions(self) -> dict[Partition, tuple[int | None, int]]:
+    async def _places(self) -> list[Place]:
         consumer = self._ensure_consumer()
         assigned = consumer.assignment()
         ends = await consumer.end_offsets(assigned) if assigned else {}
-        return {Partition(*tp): (_position(consumer, tp), end) for tp, end in ends.items()}
+        return [self._place(consumer, Partition(*tp), end) for tp, end in ends.items()]
 
-
-def _position(consumer: Any, tp: Any) -> int | None:
-    state = consumer._subscription.subscription.assignment.state_value(tp)
-    position: int | None = state.position if state is not None and state.has_valid_position else None
-    return position
+    def _place(self, consumer: Any, partition: Partition, end: int) -> Place:
+        state = consumer._subscription.subscription.assignment.state_value(partition)
+        position = state.position if state is not None and state.has_valid_position else None
+        return Place(partition=partition, position=position, taken=self._next.get(partition), end=end)

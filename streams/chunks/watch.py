@@ -53,11 +53,7 @@ async def keep_watch(consumer: "ChunkConsumer", watch: Watch) -> None:
 
 async def _sights(consumer: "ChunkConsumer") -> list[Sight] | None:
     try:
-        seen = await asyncio.wait_for(consumer.positions(), ASK_TIMEOUT_S)
+        return await asyncio.wait_for(consumer.sights(), ASK_TIMEOUT_S)
     except Exception as error:  # whatever it is: the broker did not answer, and the next look asks again
         log.debug("No answer about positions: %r", error)
         return None
-    return [
-        Sight(partition=p, position=position, end=end, held_back=not consumer.may_deliver(p))
-        for p, (position, end) in seen.items()
-    ]
