@@ -44,9 +44,10 @@ class AsyncClient:
         prefix: str | None = None,
         data: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Find Darkroom: at `bootstrap_servers`, else by the data folder of `darkroom up`, else by the environment
-        (`DARKROOM_KAFKA_BOOTSTRAP_SERVERS`), else on `.darkroom` here. `tenant` is who asks unless a job says otherwise.
-        Raises `NotRunning`.
+        """Find Darkroom; `tenant` is who asks unless a job says otherwise. Raises `NotRunning`.
+
+        It is at `bootstrap_servers`, else where the data folder of `darkroom up` says, else where the environment does
+        (`DARKROOM_KAFKA_BOOTSTRAP_SERVERS`), else on `.darkroom` in the working folder.
         """
         self._place = find(bootstrap_servers, prefix=prefix, data=data)
         self._tenant = tenant
@@ -89,14 +90,21 @@ class AsyncClient:
         return self._sender
 
     async def submit(
-        self, job: Job | None = None, /, *, prompt: str | None = None, tenant: str | None = None, **options: Unpack[JobOptions]
+        self,
+        job: Job | str | None = None,
+        /,
+        *,
+        prompt: str | None = None,
+        tenant: str | None = None,
+        **options: Unpack[JobOptions],
     ) -> AsyncHandle:
-        """Send a job and return when Kafka has it for good. Raises `InvalidJob`, `NotReachable`.
+        """Send a job, or a prompt, and return when Kafka has it for good. Raises `InvalidJob`, `NotReachable`.
 
         Sending the same job again, with its id, is always safe: it runs once.
         """
-        job = checked(job) if job else build_job(prompt, tenant or self._tenant, options)
-        return (await self._send([job]))[0]
+        if isinstance(job, Job):
+            return (await self._send([checked(job)]))[0]
+        return (await self._send([build_job(job or prompt, tenant or self._tenant, options)]))[0]
 
     async def submit_many(self, jobs: Iterable[Job]) -> list[AsyncHandle]:
         """Send many jobs, much quicker than one by one; handles in the order of the jobs."""
@@ -119,8 +127,8 @@ class AsyncClient:
                 watch = await self.watch(id, tenant)
                 return await self.outcome(watch, check=check)
         except TimeoutError:
-            known = self._sent.get(id)
-            raise Timeout(f"No result of {id} after {timeout} s; last known state: {known.state if known else 'unknown'}.") from None
+            state = self._sent[id].state if id in self._sent else "unknown"
+            raise Timeout(f"No result of {id} after {timeout} s; last known state: {state}.") from None
 
     async def status(self, id: str, *, tenant: str | None = None) -> AsyncGenerator[Status]:
         """A job's states as they come, from the first to the terminal one."""
@@ -182,7 +190,7 @@ class AsyncClient:
 
 
 def _judged(result: Result | None, *, check: bool) -> Result:
-    assert result  # noqa: S101 - what the loop waited for
+    assert result  # What the loop waited for.
     if check and result.state != "succeeded":
         raise JobFailed(result)
     return result

@@ -37,4 +37,4 @@ def made_at(id: str) -> float | None:
         parsed = uuid.UUID(id)
     except ValueError:
         return None
-    return (parsed.int >> 80) / 1000 if parsed.version == 7 else None  # noqa: PLR2004 - the version this file is about
+    return (parsed.int >> 80) / 1000 if parsed.version == 7 else None

@@ -29,9 +29,10 @@ class Client:
         prefix: str | None = None,
         data: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Find Darkroom: at `bootstrap_servers`, else by the data folder of `darkroom up`, else by the environment
-        (`DARKROOM_KAFKA_BOOTSTRAP_SERVERS`), else on `.darkroom` here. `tenant` is who asks unless a job says otherwise.
-        Raises `NotRunning`.
+        """Find Darkroom; `tenant` is who asks unless a job says otherwise. Raises `NotRunning`.
+
+        It is at `bootstrap_servers`, else where the data folder of `darkroom up` says, else where the environment does
+        (`DARKROOM_KAFKA_BOOTSTRAP_SERVERS`), else on `.darkroom` in the working folder.
         """
         self._inner = AsyncClient(bootstrap_servers, tenant=tenant, prefix=prefix, data=data)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -64,9 +65,15 @@ class Client:
                 self._end()
 
     def submit(
-        self, job: Job | None = None, /, *, prompt: str | None = None, tenant: str | None = None, **options: Unpack[JobOptions]
+        self,
+        job: Job | str | None = None,
+        /,
+        *,
+        prompt: str | None = None,
+        tenant: str | None = None,
+        **options: Unpack[JobOptions],
     ) -> Handle:
-        """Send a job and return when Kafka has it for good. Raises `InvalidJob`, `NotReachable`.
+        """Send a job, or a prompt, and return when Kafka has it for good. Raises `InvalidJob`, `NotReachable`.
 
         Sending the same job again, with its id, is always safe: it runs once.
         """

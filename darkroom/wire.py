@@ -58,7 +58,7 @@ async def reach(step: Awaitable[T], place: Place) -> T:
         async with asyncio.timeout(SEND_S):
             return await step
     except UnknownTopicOrPartitionError as error:
-        raise NotReachable(f"Kafka at {place.bootstrap_servers} answers, but no Darkroom runs on it: it lacks the topics.") from error
+        raise NotReachable(f"Kafka at {place.bootstrap_servers} lacks the topics: no Darkroom runs on it.") from error
     except (KafkaError, OSError, TimeoutError) as error:
         raise NotReachable(f"Kafka at {place.bootstrap_servers} does not answer. Does `darkroom up` run?") from error
 

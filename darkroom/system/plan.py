@@ -1,0 +1,67 @@
+"""Which programs make up a system, and with which settings."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from darkroom.errors import DarkroomError
+from darkroom.system.part import Program
+from infra.settings import BadSetting, Settings, Store, read_settings, to_env
+
+ROOT = Path(__file__).resolve().parents[2]
+"""Where our packages are, so that a checkout runs without being installed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What a person says to `darkroom up`."""
+
+    data: Path
+    kafka: str | None = None
+    """An existing Kafka (host:port); None: one of our own."""
+    kafka_port: int | None = None
+    workers: int = 1
+    catalog: Path | None = None
+
+
+def settle(options: Options, bootstrap_servers: str, env: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of every process: what the environment says, and what follows from the options. Raises `DarkroomError`."""
+    try:
+        settings = read_settings(env)
+    except BadSetting as error:
+        raise DarkroomError(str(error)) from None
+    data = options.data.resolve()
+    stores = Store(jobs=f"sqlite:///{data / 'jobs.db'}", objects=f"file://{data / 'objects'}")
+    chosen = settings.store if settings.store != Store() else stores
+    catalog = (options.catalog or Path(settings.models.catalog)).resolve()
+    threads = settings.models.threads or max(1, (os.cpu_count() or 1) // options.workers)
+    return replace(
+        settings,
+        kafka=replace(settings.kafka, bootstrap_servers=bootstrap_servers),
+        store=chosen,
+        models=replace(settings.models, catalog=str(catalog), threads=threads),
+    )
+
+
+def programs(options: Options, settings: Settings, keep_fd: int) -> list[Program]:
+    """The programs, in the order in which they are stopped: each after those whose output it takes in."""
+    folder = options.data.resolve() / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    modules = {f"worker-{number}": "gpu_consumers.app" for number in range(1, options.workers + 1)}
+    modules |= {"streams": "streams.app", "settle": "streams.settle_app"}
+    return [
+        Program(name, [sys.executable, "-m", module], folder=folder, env=_env(settings, name), keep_fd=keep_fd)
+        for name, module in modules.items()
+    ]
+
+
+def _env(settings: Settings, name: str) -> dict[str, str]:
+    own = replace(settings, worker=replace(settings.worker, name=name)) if name.startswith("worker") else settings
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, **to_env(own), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
