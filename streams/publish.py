@@ -97,12 +97,15 @@ async def write(producer: AIOKafkaProducer, records: Sequence[Record]) -> Ends:
 
 async def _by_partition(producer: AIOKafkaProducer, records: Sequence[Record]) -> dict[tuple[str, int], list[Record]]:
     counts = {topic: len(await producer.partitions_for(topic)) for topic in {record.topic for record in records}}
+    hashes: dict[bytes, int] = {}  # a chunk names most keys twice, and hashing is the dearest step of all
     grouped: dict[tuple[str, int], list[Record]] = {}
     for record in records:
         partition = record.partition
         if partition is None:
-            count = counts[record.topic]
-            partition = 0 if count == 1 else partition_of(record.key or b"", count)
+            count, key = counts[record.topic], record.key or b""
+            if count > 1 and key not in hashes:
+                hashes[key] = murmur2(key) & 0x7FFFFFFF
+            partition = hashes[key] % count if count > 1 else 0
         grouped.setdefault((record.topic, partition), []).append(record)
     return grouped
 
