@@ -57,7 +57,8 @@ class Scheduler:
         Of two records of one job the newer one is held: it is the one whose acknowledgement counts if the same record was
         delivered again.
         """
-        if flight := self._flights.get(_run(job)):
+        flight = self._flights.get(_run(job))
+        if flight is not None:
             flight.append(job)
             return ()
         if job.name in self._cancelled or job.head.attempt <= self._attempts.get(job.name, 0):

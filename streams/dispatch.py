@@ -1,0 +1,282 @@
+"""Between the scheduler's decisions and Kafka: takes records in, sends batches out, and says what is done with.
+
+Knows neither Faust nor aiokafka: what it needs of them are the Protocols below.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Protocol
+from uuid import uuid4
+
+from msgspec import Raw
+
+from contracts.codec import Decoder, Invalid, encode
+from contracts.events import TIERS, Tier
+from contracts.headers import event_headers
+from contracts.metrics import Metrics
+from contracts.topics import Topics
+from contracts.work import PackedBatch, QueuedHead, WorkerReport
+from streams.expire import expired as expired_outcome
+from streams.expire import unreadable
+from streams.policy.batching import Formed, Scheduler
+from streams.policy.recall import Recall
+from streams.policy.window import Waiting
+from streams.publish import Record
+from streams.tell import Tell
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.25
+"""How often the scheduler looks around without news: workers fall silent and gauges move unasked."""
+
+SEND_S = 120.0
+"""Longer than Kafka's own time limits: what is on its way for so long hangs."""
+
+WINDOW_BYTES = 64 * 1_048_576
+"""Bytes of one tier's jobs in memory, for jobs that carry large inputs."""
+
+REMEMBERED = 65_536
+"""Dispatched records of a tier that are remembered: more than the chunk ledger lets pass an unfinished one."""
+
+head_of = Decoder(QueuedHead)
+
+
+class Ticket(Protocol):
+    """Where a record's end is noted."""
+
+    def done(self, n: int = 1) -> None:
+        """That many records of it are done."""
+        ...
+
+
+class Wire(Protocol):
+    """How batches and outcomes leave."""
+
+    async def batches(self, records: Sequence[Record]) -> list[int | None]:
+        """Write batches; the offset of each, or None for one that was certainly not written. Raises if it can't tell."""
+        ...
+
+    async def outcomes(self, records: Sequence[Record]) -> None:
+        """Write outcomes, whatever it takes."""
+        ...
+
+
+class Dispatcher:
+    """One pool's loop: news in, batches out."""
+
+    def __init__(
+        self,
+        *,
+        pool: str,
+        topics: Topics,
+        scheduler: Scheduler,
+        wire: Wire,
+        metrics: Metrics,
+        window_jobs: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self.scheduler = scheduler
+        self.active = False
+        """Whether the pool's queues are this process's, and it knows what was dispatched before."""
+        self.pool = pool
+        self._topics = topics
+        self._wire = wire
+        self._metrics = metrics
+        self._window_jobs = window_jobs
+        self._clock = clock
+        self._dispatched: dict[Tier, Recall[int, bool]] = {tier: Recall(REMEMBERED) for tier in TIERS}
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._sending: dict[asyncio.Future[None], float] = {}
+        self._last_sent = clock()
+        self._failure: str | None = None
+        self._headers = event_headers("batch", "batch")
+        self._tell = Tell(topics, "batch")
+
+    # -- news
+
+    def take_over(self, ends: dict[int, int], dispatched: Iterable[tuple[Tier, int]]) -> None:
+        """The queues are ours: what was dispatched before, and where the batches end."""
+        for tier, offset in dispatched:
+            self._dispatched[tier][offset] = True
+        for partition, end in ends.items():
+            self.scheduler.ended(partition, end)
+        self._last_sent, self.active = self._clock(), True
+        self._news.set()
+
+    def let_go(self) -> None:
+        """The queues are someone else's, or will be delivered again."""
+        self.active = False
+        self.scheduler.forget_jobs()
+        self._room.set()
+
+    async def room(self, tier: Tier) -> None:
+        """Returns when the window takes more jobs of this tier."""
+        window = self.scheduler.window
+        while window.jobs[tier] >= self._window_jobs or window.bytes[tier] >= WINDOW_BYTES:
+            self._room.clear()
+            await self._room.wait()
+            window = self.scheduler.window
+
+    def take(self, tier: Tier, records: Iterable[Any], ticket: Ticket) -> None:
+        """Records of a queue came."""
+        now, known, arrive = self._clock(), self._dispatched[tier], self.scheduler.arrive
+        for record in records:
+            if record.offset in known:
+                ticket.done()
+                continue
+            try:
+                head = head_of(record.value)
+            except Invalid as error:
+                self._start(self._bury(record, error, ticket))
+                continue
+            _done(arrive(self._waiting(head, tier, record, ticket, now), now))
+        self._news.set()
+
+    def _waiting(self, head: QueuedHead, tier: Tier, record: Any, ticket: Ticket, now: float) -> Waiting:
+        return Waiting(
+            head=head,
+            name=(head.tenant, head.id),
+            tier=tier,
+            offset=record.offset,
+            arrived=now,
+            weight=self.scheduler.caps.weight(head),
+            body=record.value,
+            ticket=ticket,
+        )
+
+    def report(self, report: WorkerReport) -> None:
+        """A worker reported."""
+        self.scheduler.report(report, self._clock())
+        self._news.set()
+
+    def cancel(self, tenant: str, id: str) -> None:
+        """A job was cancelled."""
+        dropped = self.scheduler.cancel(tenant, id)
+        if dropped is not None:
+            _done([dropped])
+            self._room.set()
+
+    # -- the loop
+
+    async def run(self) -> None:
+        """Decide whenever there is news or a time has come. Ends by being cancelled."""
+        while True:
+            await self._wait()
+            self._news.clear()
+            if self.active:
+                self._pass(self._clock())
+            self._show()
+
+    async def _wait(self) -> None:
+        at = self.scheduler.wake_at() if self.active else None
+        pause = TICK_S if at is None else min(TICK_S, max(0.0, at - self._clock()))
+        try:
+            await asyncio.wait_for(self._news.wait(), pause)
+        except TimeoutError:
+            return
+
+    def _pass(self, now: float) -> None:
+        if expired := self.scheduler.expire(now):
+            self._start(self._tell_expired(expired, now))
+        batches: list[Formed] = []
+        while (formed := self.scheduler.form(now)) is not None:
+            batches.append(formed)
+        if batches:
+            self._last_sent = now
+            self._start(self._send(batches, now))
+        if expired or batches:
+            self._room.set()
+
+    def stuck(self, patience_s: float) -> str | None:
+        """Why this loop cannot be relied on any more, if so. To be asked regularly by someone else."""
+        if self._failure:
+            return self._failure
+        now = self._clock()
+        if any(now - since > SEND_S for since in self._sending.values()):
+            return f"a batch or an outcome is on its way since {SEND_S:.0f} s"
+        if not (self.active and self.scheduler.could_run(now)):
+            self._last_sent = now
+        idle = now - self._last_sent
+        return f"a free worker has had no batch for {idle:.0f} s though there are jobs for it" if idle > patience_s else None
+
+    async def drain(self) -> None:
+        """Returns when all that is being sent has arrived."""
+        while self._sending:
+            await asyncio.wait(set(self._sending))
+
+    def _start(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._sending[task] = self._clock()
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Future[None]) -> None:
+        del self._sending[task]
+        self._news.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Whether it arrived is unknown, and only a new start can find out.
+            self._failure = f"sending failed for good ({type(error).__name__})"
+
+    # -- out
+
+    async def _send(self, batches: Sequence[Formed], now: float) -> None:
+        offsets = await self._wire.batches([self._packed(formed, now) for formed in batches])
+        for formed, offset in zip(batches, offsets, strict=True):
+            if offset is None:
+                _done(self.scheduler.failed(formed, self._clock()))
+            else:
+                self._sent(formed, offset, now)
+
+    def _packed(self, formed: Formed, now: float) -> Record:
+        head, name = formed.jobs[0].head, uuid4().hex
+        batch = PackedBatch(
+            id=name,
+            pool=self.pool,
+            key=head.batch_key,
+            engine=head.engine,
+            model=head.model,
+            formed_at=now,
+            sources=[(job.tier, job.offset) for job in formed.jobs],
+            jobs=[Raw(job.body) for job in formed.jobs],
+        )
+        topic = self._topics.batches(self.pool)
+        return Record(topic, name.encode(), encode(batch), self._headers, formed.partition)
+
+    def _sent(self, formed: Formed, offset: int, now: float) -> None:
+        done = self.scheduler.sent(formed, offset)
+        self._remember(formed.jobs)
+        self._remember(done)
+        _done(done)
+        self._metrics.batches.labels(self.pool).inc()
+        self._metrics.batch_size.labels(self.pool).observe(len(formed.jobs))
+        for job in formed.jobs:
+            self._metrics.dispatch_wait.labels(job.tier).observe(max(0.0, now - job.head.submitted_at))
+
+    def _remember(self, jobs: Iterable[Waiting]) -> None:
+        for job in jobs:
+            self._dispatched[job.tier][job.offset] = True
+
+    async def _tell_expired(self, jobs: Sequence[Waiting], now: float) -> None:
+        await self._wire.outcomes([self._tell.outcome(expired_outcome(job, now)) for job in jobs])
+        _done(self.scheduler.landed(jobs))
+
+    async def _bury(self, record: Any, error: Invalid, ticket: Ticket) -> None:
+        log.error("job at %s[%d]@%d cannot be read: %s", record.topic, record.partition, record.offset, error.field)
+        await self._wire.outcomes([self._tell.outcome(unreadable(record, error, self._clock()))])
+        ticket.done()
+
+    def _show(self) -> None:
+        window = self.scheduler.window
+        for tier in TIERS:
+            self._metrics.waiting_jobs.labels(self.pool, tier).set(window.jobs[tier])
+            self._metrics.waiting_gpu.labels(self.pool, tier).set(window.price[tier])
+        self._metrics.workers.labels(self.pool).set(self.scheduler.workers.live(self._clock()))
+
+
+def _done(jobs: Iterable[Waiting]) -> None:
+    for job in jobs:
+        ticket: Any = job.ticket
+        ticket.done()

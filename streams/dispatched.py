@@ -1,0 +1,142 @@
+"""What was dispatched already, read back from the batches themselves: how a new scheduler takes over.
+
+A job stays uncommitted on its queue while it waits, so a successor gets it again, with others that went out meanwhile. The
+batches name the record of each of their jobs, and no job can have been dispatched before its record was written: the
+tail of the batches from the time of the oldest uncommitted record on says all that there is to know.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from msgspec import Struct
+
+from contracts.codec import Decoder, Invalid
+from contracts.events import Tier
+from contracts.topics import MAX_RECORD_BYTES, Topics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+log = logging.getLogger(__name__)
+
+SKEW_MS = 60_000
+"""How far the clocks of those who write to the queues and to the batches may be apart."""
+
+POLL_MS = 200
+
+
+class Sources(Struct, frozen=True):
+    """The part of a batch that names its jobs' records; the jobs themselves are skipped over."""
+
+    sources: list[tuple[Tier, int]]
+
+
+_sources = Decoder(Sources)
+
+
+class Tail(Struct, frozen=True, kw_only=True):
+    """What the tail of `batches.<pool>` says."""
+
+    ends: dict[int, int]
+    """Partition to its end offset."""
+    dispatched: set[tuple[Tier, int]]
+    """Tier and offset of every job that was dispatched and is not committed on its queue."""
+
+
+async def read_tail(bootstrap: str, topics: Topics, pool: str) -> Tail:
+    """Read it back. To be called when the queues' partitions were assigned: their last owner writes no more."""
+    async with _reader(bootstrap, topics.group("streams")) as reader:
+        queues = {tier: TopicPartition(name, 0) for tier, name in topics.queues(pool).items()}
+        committed = {tier: await _first_open(reader, queue) for tier, queue in queues.items()}
+        since = await _oldest(reader, {queues[tier]: offset for tier, offset in committed.items()})
+        batches = [TopicPartition(topics.batches(pool), number) for number in range(topics.batch_partitions)]
+        ends: dict[TopicPartition, int] = await reader.end_offsets(batches)
+        starts = await _starts(reader, list(ends), since)
+        records = _records(reader, starts, ends)
+        dispatched = {(tier, at) async for record in records for tier, at in _named(record) if at >= committed[tier]}
+    return Tail(ends={tp.partition: end for tp, end in ends.items()}, dispatched=dispatched)
+
+
+async def find(bootstrap: str, topic: str, starts: Mapping[int, int]) -> dict[bytes, int]:
+    """Batches at or after these offsets: id to offset. For writes whose answer was lost."""
+    async with _reader(bootstrap, None) as reader:
+        begins = {TopicPartition(topic, number): offset for number, offset in starts.items()}
+        ends = await reader.end_offsets(list(begins))
+        return {record.key: record.offset async for record in _records(reader, begins, ends)}
+
+
+@asynccontextmanager
+async def _reader(bootstrap: str, group: str | None) -> AsyncIterator[Any]:
+    # The group is only asked for what it committed: a consumer that assigns to itself never joins.
+    reader = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=MAX_RECORD_BYTES // 4,
+        fetch_max_wait_ms=POLL_MS,
+    )
+    await reader.start()
+    try:
+        yield reader
+    finally:
+        await reader.stop()
+
+
+async def _first_open(reader: Any, queue: TopicPartition) -> int:
+    """The first offset that the group has not committed."""
+    reader.assign([queue])
+    committed: int | None = await reader.committed(queue)
+    begins: dict[TopicPartition, int] = await reader.beginning_offsets([queue])
+    return max(committed or 0, begins[queue])
+
+
+async def _oldest(reader: Any, offsets: Mapping[TopicPartition, int]) -> int | None:
+    """When the oldest uncommitted record of any tier was written (ms); None if all is committed."""
+    ends: dict[TopicPartition, int] = await reader.end_offsets(list(offsets))
+    times = [await _time_of(reader, tp, offset, ends[tp]) for tp, offset in offsets.items()]
+    return min((time for time in times if time is not None), default=None)
+
+
+async def _time_of(reader: Any, tp: TopicPartition, offset: int, end: int) -> int | None:
+    if offset >= end:
+        return None
+    reader.assign([tp])
+    reader.seek(tp, offset)
+    # What follows the last record may be the marks of transactions: then there is no record to wait for.
+    while await reader.position(tp) < end:
+        for records in (await reader.getmany(timeout_ms=POLL_MS, max_records=1)).values():
+            return int(records[0].timestamp)
+    return None
+
+
+async def _starts(reader: Any, batches: list[TopicPartition], since: int | None) -> dict[TopicPartition, int]:
+    if since is None:
+        return {}
+    found = await reader.offsets_for_times(dict.fromkeys(batches, max(0, since - SKEW_MS)))
+    return {tp: at.offset for tp, at in found.items() if at is not None}
+
+
+async def _records(reader: Any, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> AsyncIterator[Any]:
+    left = {tp for tp, offset in starts.items() if offset < ends[tp]}
+    reader.assign(list(left))
+    for tp in left:
+        reader.seek(tp, starts[tp])
+    while left:
+        for records in (await reader.getmany(*left, timeout_ms=POLL_MS)).values():
+            for record in records:
+                yield record
+        left = {tp for tp in left if await reader.position(tp) < ends[tp]}
+
+
+def _named(record: Any) -> list[tuple[Tier, int]]:
+    try:
+        return _sources(record.value).sources
+    except Invalid:
+        log.warning("batch at %s[%d]@%d cannot be read", record.topic, record.partition, record.offset)
+        return []

@@ -1,0 +1,204 @@
+"""Jobs on real queues reach real workers' partitions, once each, whoever dies."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from contracts.codec import Decoder, encode
+from contracts.events import Control
+from contracts.work import Outcome
+from streams.publish import Publisher, Record
+from tests.support.eventually import eventually
+from tests.support.queued import queue_record, queued_job
+from tests.support.reporting_worker import ReportingWorker
+from tests.support.schedulers import SchedulerProcess, create_all, kill_all, settings_for
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from infra.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+outcome_of = Decoder(Outcome)
+
+
+@asynccontextmanager
+async def system(bootstrap: str, prefix: str, tmp_path: Path, **options: Any) -> AsyncIterator[tuple[Settings, Any, Publisher]]:
+    """Topics, a way to start schedulers, and a publisher."""
+    settings = settings_for(bootstrap, prefix, **options)
+    await create_all(settings)
+    started: list[SchedulerProcess] = []
+
+    async def scheduler() -> SchedulerProcess:
+        process = await SchedulerProcess(settings, tmp_path / f"scheduler-{len(started)}.log").start()
+        started.append(process)
+        return process
+
+    async with Publisher(bootstrap) as publisher:
+        try:
+            yield settings, scheduler, publisher
+        finally:
+            await kill_all(started)
+
+
+async def queue(publisher: Publisher, settings: Settings, ids: Sequence[str], **changes: Any) -> None:
+    await publisher.publish([queue_record(settings.topics, queued_job(one, **changes)) for one in ids])
+
+
+def ran(workers: Sequence[ReportingWorker]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for worker in workers:
+        for (job_id, _), times in worker.ran.items():
+            total[job_id] += times
+    return total
+
+
+async def test_queued_jobs_reach_a_worker_once_in_batches(bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    ids = [f"job-{number}" for number in range(300)]
+    async with system(bootstrap, topic_prefix, tmp_path) as (settings, scheduler, publisher):
+        await queue(publisher, settings, ids)
+        process = await scheduler()
+        async with ReportingWorker(bootstrap, settings.topics) as worker:
+            await eventually(lambda: len(worker.ran) == len(ids), what="all jobs ran")
+            assert set(ran([worker]).values()) == {1}
+            assert max(len(batch.jobs) for batch in worker.batches) == 256
+            sources = [source for batch in worker.batches for source in batch.sources]
+            assert sorted(sources) == [("ordinary", offset) for offset in range(300)]
+        assert await process.stop() == 0
+
+
+async def test_a_job_is_dispatched_while_others_of_its_tier_cannot_run(bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    async with system(bootstrap, topic_prefix, tmp_path, window_jobs=10) as (settings, scheduler, publisher):
+        await queue(publisher, settings, [f"stuck-{number}" for number in range(30)], model="absent@1", tier="ordinary")
+        await queue(publisher, settings, ["free"], tier="paid")
+        await scheduler()
+        async with ReportingWorker(bootstrap, settings.topics) as worker:
+            await eventually(lambda: worker.ran[("free", 1)], what="the tier with room went on")
+
+
+async def test_what_expires_and_what_is_cancelled_never_runs(bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    async with system(bootstrap, topic_prefix, tmp_path) as (settings, scheduler, publisher):
+        process = await scheduler()
+        await process.scheduling()
+        await queue(publisher, settings, ["late"], deadline=time.time() + 0.5)
+        await queue(publisher, settings, ["dropped"])
+        cancel = Control(id="dropped", tenant="acme", action="cancel")
+        await publisher.publish([Record(settings.topics.control, b"dropped", encode(cancel))])
+        outcome = await first_outcome(bootstrap, settings)
+        assert (outcome.id, outcome.state) == ("late", "expired")
+        await queue(publisher, settings, ["last"])
+        async with ReportingWorker(bootstrap, settings.topics) as worker:
+            await eventually(lambda: worker.ran[("last", 1)], what="the job that is left ran")
+            assert dict(ran([worker])) == {"last": 1}
+
+
+async def first_outcome(bootstrap: str, settings: Settings) -> Outcome:
+    consumer = AIOKafkaConsumer(settings.topics.outcomes, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        record = await asyncio.wait_for(consumer.getone(), 30)
+        return outcome_of(record.value)
+    finally:
+        await consumer.stop()
+
+
+async def test_a_record_that_is_no_job_ends_as_a_dead_letter_and_blocks_nobody(
+    bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    async with system(bootstrap, topic_prefix, tmp_path) as (settings, scheduler, publisher):
+        await publisher.publish([Record(settings.topics.queue("default", "paid"), b"x", b'{"id":')])
+        await queue(publisher, settings, ["fine"], tier="paid")
+        await scheduler()
+        async with ReportingWorker(bootstrap, settings.topics) as worker:
+            await eventually(lambda: worker.ran[("fine", 1)], what="the job behind it ran")
+        outcome = await first_outcome(bootstrap, settings)
+        assert outcome.silent
+        assert outcome.dead
+        assert outcome.dead.body == '{"id":'
+
+
+async def test_two_workers_share_and_the_one_left_goes_on(bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    ids = [f"job-{number}" for number in range(60)]
+    async with system(bootstrap, topic_prefix, tmp_path) as (settings, scheduler, publisher):
+        await scheduler()
+        topics = settings.topics
+        async with ReportingWorker(bootstrap, topics, run_s=0.02) as one:
+            await queue(publisher, settings, ids[:20])
+            await eventually(lambda: len(one.ran) == 20, what="the first ran the first jobs")
+            async with ReportingWorker(bootstrap, topics, run_s=0.02) as two:
+                await eventually(lambda: bool(two._consumer.assignment()), what="the second owns partitions")
+                for one_id in ids[20:40]:
+                    await queue(publisher, settings, [one_id], batch_key=f"noop@1/{one_id}")
+                await eventually(lambda: len(ran([one, two])) == 40, what="both together ran the next jobs")
+                assert two.ran
+            await queue(publisher, settings, ids[40:])
+            await eventually(lambda: len(ran([one, two])) == 60, what="the first ran the last jobs")
+            assert set(ran([one, two]).values()) == {1}
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=[pytest.mark.chaos, pytest.mark.timeout(900)])])
+async def test_killed_schedulers_dispatch_every_job_once(bootstrap: str, topic_prefix: str, tmp_path: Path, kills: int) -> None:
+    async with system(bootstrap, topic_prefix, tmp_path, window_jobs=200) as (settings, scheduler, publisher):
+        feeding = asyncio.Event()
+        sent: list[str] = []
+
+        async def feed() -> None:
+            while not feeding.is_set():
+                ids = [f"job-{len(sent) + number}" for number in range(10)]
+                sent.extend(ids)
+                for position, one in enumerate(ids):
+                    tier = ("paid", "urgent", "ordinary")[position % 3]
+                    await queue(publisher, settings, [one], tier=tier, batch_key=f"noop@1/{position % 4}")
+                await asyncio.sleep(0.05)
+
+        feeder = asyncio.ensure_future(feed())
+        async with ReportingWorker(bootstrap, settings.topics, run_s=0.01) as worker:
+            for _ in range(kills):
+                process = await scheduler()
+                await process.scheduling()
+                before = len(worker.ran)
+                await eventually(lambda: len(worker.ran) > before + 50, what="the new scheduler dispatched")  # noqa: B023
+                await process.kill()
+            last = await scheduler()
+            feeding.set()
+            await feeder
+            await eventually(lambda: len(worker.ran) == len(sent), within=60, what="all jobs ran")
+            assert [one for one, times in ran([worker]).items() if times > 1] == []
+            assert await last.stop() == 0
+
+
+async def test_a_standby_goes_on_within_the_session_timeout(bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    opened = system(bootstrap, topic_prefix, tmp_path)
+    async with opened as (settings, scheduler, publisher), ReportingWorker(bootstrap, settings.topics) as worker:
+        active = await scheduler()
+        await active.scheduling()
+        await queue(publisher, settings, ["first"])
+        await eventually(lambda: worker.ran[("first", 1)], what="the active one dispatched")
+        standby = await scheduler()
+        await queue(publisher, settings, ["second"])
+        await eventually(lambda: worker.ran[("second", 1)], what="dispatching survived the join")
+        victim = await acting(active, standby)
+        await queue(publisher, settings, ["third"], not_before=time.time() + 0.2)
+        await victim.kill()
+        began = time.monotonic()
+        await eventually(lambda: worker.ran[("third", 1)], what="the standby dispatched")
+        assert time.monotonic() - began < 2 * settings.kafka.session_timeout_s + 3
+        assert set(ran([worker]).values()) == {1}
+
+
+async def acting(active: SchedulerProcess, standby: SchedulerProcess) -> SchedulerProcess:
+    """Whichever of the two has the queues now: the standby says so if it does."""
+    try:
+        await asyncio.wait_for(standby.scheduling(), 3)
+    except TimeoutError:
+        return active
+    return standby

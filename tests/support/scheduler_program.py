@@ -1,0 +1,73 @@
+"""A process with nothing but the batch stage in it, to be killed: `python -m tests.support.scheduler_program`.
+
+Takes its settings from the environment, as every process of ours does. Says `scheduling` on stdout once it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import faust
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from contracts.catalog import load_catalog
+from contracts.metrics import Metrics
+from infra.settings import Settings, read_settings
+from streams.agents.batch import Batching, BatchOptions, attach, new_batching
+from streams.chunks import install_chunks, quick_settings
+from streams.publish import Publisher
+
+
+def new_app(settings: Settings) -> Any:
+    kafka, topics = settings.kafka, settings.topics
+    app = faust.App(
+        topics.group("streams"),
+        broker=f"kafka://{kafka.bootstrap_servers}",
+        **quick_settings(session_timeout=kafka.session_timeout_s),
+    )
+    queues = [name for pool in topics.pools for name in topics.queues(pool).values()]
+    held: dict[str, float | None] = dict.fromkeys(queues)
+    install_chunks(app, [*queues, topics.workers, topics.control], stuck_after=held)
+    return app
+
+
+async def serve(settings: Settings) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    catalog = load_catalog(Path(settings.models.catalog))
+    async with Publisher(settings.kafka.bootstrap_servers) as publisher:
+        options = BatchOptions(
+            bootstrap=settings.kafka.bootstrap_servers,
+            topics=settings.topics,
+            window_jobs=settings.streams.window_jobs,
+            batch_wait_s=settings.streams.batch_wait_s,
+        )
+        batching = new_batching(options, catalog, publisher, Metrics(CollectorRegistry()))
+        app = new_app(settings)
+        attach(app, batching=batching, topics=settings.topics)
+        await batching.start()
+        await app.start()
+        told = asyncio.ensure_future(_tell(batching))
+        await stopped.wait()
+        told.cancel()
+        await batching.stop()
+        await app.stop()
+
+
+async def _tell(batching: Batching) -> None:
+    while not any(pool.dispatcher.active for pool in batching.pools.values()):
+        await asyncio.sleep(0.01)
+    sys.stdout.write("scheduling\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    uvloop.run(serve(read_settings()))

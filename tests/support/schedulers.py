@@ -1,0 +1,94 @@
+"""Schedulers as processes, on topics of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Self
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from infra.settings import Kafka, Settings, Streams, to_env
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+SESSION_S = 2.0
+
+
+def settings_for(bootstrap: str, prefix: str, *, window_jobs: int = 5000) -> Settings:
+    """Small and quick."""
+    return Settings(
+        kafka=Kafka(
+            bootstrap_servers=bootstrap,
+            prefix=f"{prefix}.",
+            partitions=1,
+            batch_partitions=4,
+            session_timeout_s=SESSION_S,
+        ),
+        streams=Streams(window_jobs=window_jobs),
+    )
+
+
+async def create_all(settings: Settings) -> None:
+    """Every topic of these settings."""
+    specs = settings.topics.specs()
+    topics = [NewTopic(one.name, one.partitions, 1, topic_configs=dict(one.config)) for one in specs]
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.create_topics(topics)
+    finally:
+        await admin.close()
+
+
+class SchedulerProcess:
+    """One scheduler; its log goes to a file beside the test's other things."""
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        self._env = {**os.environ, **to_env(settings)}
+        self._log = log
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> Self:
+        with self._log.open("ab") as log:
+            command = [sys.executable, "-m", "tests.support.scheduler_program"]
+            self._process = await asyncio.create_subprocess_exec(
+                *command, env=self._env, stdout=asyncio.subprocess.PIPE, stderr=log
+            )
+        return self
+
+    async def scheduling(self) -> None:
+        """Returns once it schedules."""
+        assert self._process
+        assert self._process.stdout
+        line = await asyncio.wait_for(self._process.stdout.readline(), 60)
+        if line != b"scheduling\n":
+            raise AssertionError(f"the scheduler ended: {self._log.read_text()[-2000:]}")
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    async def kill(self) -> None:
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> int:
+        """Ask it to stop; its exit status."""
+        return await self._end(signal.SIGTERM)
+
+    async def _end(self, number: signal.Signals) -> int:
+        assert self._process
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+        return await asyncio.wait_for(self._process.wait(), 30)
+
+
+async def kill_all(processes: Iterable[SchedulerProcess]) -> None:
+    """Leave none behind."""
+    for process in processes:
+        if process.running:
+            await process.kill()
