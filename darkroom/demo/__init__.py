@@ -1,0 +1,1 @@
+"""What `darkroom demo` shows: two dozen jobs of three tenants, and what becomes of each."""
