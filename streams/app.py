@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 RETRY_S = 1.0
 
 
-def new_app(  # noqa: PLR0913  # what the stages are made of
+def new_app(  # what the stages are made of
     settings: Settings,
     catalog: Catalog,
     store: JobStore,
