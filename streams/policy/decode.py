@@ -48,6 +48,7 @@ def _read(decode: Decoder[T], body: bytes | None) -> T:
 
 def _speakable(path: str) -> str:
     """The path at fault, without names that the sender invented: such a name may be anything, a prompt included."""
+    path = path.partition("[")[0]  # of an entry of the metadata
     parent, _, name = path.rpartition(".")
     if path in _KNOWN or (parent in ("", "inputs") and _PLAIN.match(name)):
         return path
