@@ -13,6 +13,9 @@ from darkroom.cli.where import FOLDER
 from darkroom.demo.run import Demo
 from infra.local.progress import download_progress
 
+WIDTH = 130
+"""Columns where there is no terminal to ask."""
+
 
 @click.command
 @click.option("--out", type=FOLDER, default=Path("demo-output"), show_default=True, help="Folder for pictures and results.")
@@ -29,7 +32,10 @@ def demo(*, out: Path, model: str | None) -> None:
 
 async def _demo(out: Path, model: str | None) -> None:
     with download_progress() as download:
-        show = Demo(out, Console(), model=model, download=download)
+        console = Console()
+        if not console.is_terminal:
+            console.width = WIDTH
+        show = Demo(out, console, model=model, download=download)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, show.stop)
         await show.run()

@@ -46,7 +46,7 @@ class _Lines:
 
     def __call__(self, course: Course) -> None:
         known = (course.number, course.state)
-        if known not in self._said:
+        if known not in self._said and course.state not in ("sent", "accepted"):
             self._said.add(known)
             job = course.part.job
             at = time.monotonic() - self._began
