@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -19,70 +18,83 @@ from streams.agents import admit, batch, control
 from streams.chunks import install_chunks, quick_settings
 from streams.policy.validate import Models
 from streams.ports import JobStore
-from streams.process import main
+from streams.process import Crashed, main
 from streams.publish import Publisher
 
-log = logging.getLogger(__name__)
 
-RETRY_S = 1.0
-
-
-def new_app(  # what the stages are made of
-    settings: Settings,
-    catalog: Catalog,
-    store: JobStore,
-    publisher: Publisher,
-    batching: batch.Batching,
-    metrics: Metrics,
-) -> Any:
-    """The pipeline: admit, control, batch."""
+def new_app(settings: Settings) -> Any:
+    """A Faust app that reads all its topics in chunks."""
     topics = settings.topics
+    queues = [topic for pool in topics.pools for topic in topics.queues(pool).values()]
     app = faust.App(
         topics.group("streams"),
         broker=f"kafka://{settings.kafka.bootstrap_servers}",
         **quick_settings(session_timeout=settings.kafka.session_timeout_s),
     )
-    queues = [name for pool in topics.pools for name in topics.queues(pool).values()]
-    # Jobs wait on their queues for as long as it takes: the scheduler has an alarm of its own.
-    waiting: dict[str, float | None] = dict.fromkeys(queues)
-    install_chunks(app, [topics.jobs, topics.control, topics.workers, *queues], stuck_after=waiting)
-    common = {"store": store, "publisher": publisher, "topics": topics, "clock": time.time}
-    admitting = admit.Admit(models=Models(catalog), metrics=metrics, **common)  # type: ignore[arg-type]
-    admit.attach(app, admit=admitting, topics=topics, metrics=metrics)
-    control.attach(app, control=control.ControlJobs(**common), topics=topics, metrics=metrics)  # type: ignore[arg-type]
-    batch.attach(app, batching=batching, topics=topics)
+    # What queues is held until a worker has room, however long that takes.
+    install_chunks(app, [topics.jobs, topics.control, topics.workers, *queues], stuck_after=dict.fromkeys(queues))
     return app
 
 
-def new_batching(settings: Settings, catalog: Catalog, publisher: Publisher, metrics: Metrics) -> batch.Batching:
-    """The schedulers, as these settings want them."""
+def attach_admission(
+    app: Any, settings: Settings, models: Models, store: JobStore, publisher: Publisher, metrics: Metrics
+) -> None:
+    """Jobs → (admit) → queues; control → (control) → outcomes."""
+    topics = settings.topics
+    admitting = admit.Admit(models=models, store=store, publisher=publisher, topics=topics, clock=time.time, metrics=metrics)
+    ordering = control.ControlJobs(store=store, publisher=publisher, topics=topics, clock=time.time)
+    admit.attach(app, admit=admitting, topics=topics, metrics=metrics)
+    control.attach(app, control=ordering, topics=topics, metrics=metrics)
+
+
+def attach_batching(app: Any, settings: Settings, catalog: Catalog, publisher: Publisher, metrics: Metrics) -> batch.Batching:
+    """From the queues to `batches` (batch)."""
     options = batch.BatchOptions(
         bootstrap=settings.kafka.bootstrap_servers,
         topics=settings.topics,
         window_jobs=settings.streams.window_jobs,
         batch_wait_s=settings.streams.batch_wait_s,
     )
-    return batch.new_batching(options, catalog, publisher, metrics)
+    batching = batch.new_batching(options, catalog, publisher, metrics)
+    batch.attach(app, batching=batching, topics=settings.topics)
+    return batching
 
 
 async def serve(settings: Settings, leave: asyncio.Event) -> None:
-    """Admit and schedule until `leave` is set."""
+    """Admit and schedule until `leave` is set. Raises `Crashed`."""
     metrics = Metrics()
     catalog = load_catalog(Path(settings.models.catalog))
     store = open_jobs(settings.store.jobs)
     publisher = Publisher(settings.kafka.bootstrap_servers, client_id="darkroom-streams")
-    batching = new_batching(settings, catalog, publisher, metrics)
-    app = new_app(settings, catalog, store, publisher, batching, metrics)
-    async with observe("streams", settings.observe, ready=lambda: bool(app.consumer.assignment())):
+    app = new_app(settings)
+    topics = settings.topics
+    attach_admission(app, topics, Models(catalog), store, publisher, metrics)
+    batching = attach_batching(app, settings, catalog, publisher, metrics)
+    async with observe("streams", settings.observe, ready=lambda: _ready(app)):
         try:
             await batching.start()
             await app.start()
-            await leave.wait()
+            await _until(leave, app)
         finally:
             await batching.stop()
             await app.stop()
             await publisher.stop()
             await store.close()
+
+
+async def _until(leave: asyncio.Event, app: Any) -> None:
+    """Faust stops itself when it crashes, and would leave a process behind that does nothing."""
+    waits = [asyncio.ensure_future(leave.wait()), asyncio.ensure_future(app.wait_until_stopped())]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for one in waits:
+        one.cancel()
+    if not leave.is_set():
+        raise Crashed("faust") from app.crash_reason
+
+
+def _ready(app: Any) -> bool:
+    """Whether the group has given this process anything to do."""
+    return app.started and not app.rebalancing and bool(app.assignor.assigned_actives())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,12 @@ Serve = Callable[[Settings, asyncio.Event], Awaitable[None]]
 BAD_SETTINGS_EXIT = 78
 """EX_CONFIG of sysexits.h."""
 
+log = logging.getLogger(__name__)
+
+
+class Crashed(Exception):
+    """A part that was to run until told otherwise has ended. The process is to be started again."""
+
 
 def main(serve: Serve) -> None:
     """Run `serve` with the settings of this process."""
@@ -25,7 +32,11 @@ def main(serve: Serve) -> None:
     except BadSetting as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(BAD_SETTINGS_EXIT)
-    uvloop.run(_until_told(serve, settings))
+    try:
+        uvloop.run(_until_told(serve, settings))
+    except Exception:
+        log.exception("the process ends")
+        sys.exit(1)
 
 
 async def _until_told(serve: Serve, settings: Settings) -> None:

@@ -21,7 +21,7 @@ STORES: dict[str, Open] = {
 }
 
 
-@pytest.fixture(params=STORES.values(), ids=STORES.keys())
+@pytest.fixture(params=list(STORES.values()), ids=list(STORES))
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[JobStore]:
     opened: JobStore = request.param(tmp_path)
     yield opened
