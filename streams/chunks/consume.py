@@ -162,7 +162,7 @@ class ChunkConsumer(Consumer):
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def perform_seek(self) -> None:
-        """Read again whatever is not committed. (Faust's own leaves a partition without a commit where it is: loss.)"""
+        """Read again whatever is not committed. Faust's own leaves a partition without a commit where it is, and loses."""
         await self.commit()
         await self._thread.rewind(self.ledger.resume_points())
         self._start_epoch(self._thread.epoch)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka.errors import ConsumerStoppedError  # type: ignore[import-untyped]
+from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
 from streams.chunks.ledger import Partition

@@ -16,7 +16,7 @@ CHUNK_MAX = 500
 FETCH_MAX_WAIT_MS = 100
 
 
-def install_chunks(
+def install_chunks(  # noqa: PLR0913 (each is a limit of its own, named at the call)
     app: Any,
     topics: Collection[str],
     *,

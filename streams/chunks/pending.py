@@ -1,7 +1,7 @@
 """Chunks that are fetched but not delivered yet, in turn by partition. Pure."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, KeysView
 from dataclasses import dataclass
 
 from streams.chunks.chunk import Chunk
@@ -51,7 +51,7 @@ class Pending:
             del self._queues[partition]
         return first
 
-    def partitions(self) -> Set[Partition]:
+    def partitions(self) -> KeysView[Partition]:
         return self._queues.keys()
 
     def clear(self) -> None:

@@ -32,4 +32,5 @@ class ChunkTransport(Transport):
 
 
 def new_transport(app: Any) -> ChunkTransport:
+    """The driver for this app's broker, to be configured."""
     return ChunkTransport(app.conf.broker_consumer, app)

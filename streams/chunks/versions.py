@@ -11,6 +11,7 @@ class UntestedVersion(RuntimeError):
 
 
 def check_versions() -> None:
+    """Raise UntestedVersion for a library that the overrides were not tested with."""
     for name, tested in TESTED.items():
         found = version(name)
         if found not in tested:

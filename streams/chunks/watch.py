@@ -42,6 +42,7 @@ class Watch:
 
 
 async def keep_watch(consumer: "ChunkConsumer", watch: Watch) -> None:
+    """Look at the consumer every few seconds, until it stops."""
     dog = Watchdog(consumer.ledger, monotonic, watch.stuck_after, watch.stall_after)
     while not consumer.should_stop:
         await consumer.sleep(watch.every)
@@ -54,6 +55,6 @@ async def keep_watch(consumer: "ChunkConsumer", watch: Watch) -> None:
 async def _sights(consumer: "ChunkConsumer") -> list[Sight] | None:
     try:
         return await asyncio.wait_for(consumer.sights(), ASK_TIMEOUT_S)
-    except Exception as error:  # whatever it is: the broker did not answer, and the next look asks again
+    except Exception as error:  # noqa: BLE001 (whatever it is: the broker did not answer, and the next look asks again)
         log.debug("No answer about positions: %r", error)
         return None

@@ -38,7 +38,7 @@ class Watchdog:
         self._since: dict[Hashable, float] = {}
 
     def look(self, sights: Sequence[Sight] | None, rebalancing: int | None) -> str | None:
-        """``sights``: None when the broker did not answer, for its silence is not ours to mend. ``rebalancing``: which one is on."""
+        """Judge; ``sights`` is None when the broker is silent, which is not ours to mend, ``rebalancing`` the one under way."""
         return next(self._unfinished(), None) or self._standstill(sights, rebalancing)
 
     def _unfinished(self) -> Iterator[str]:

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def running(bootstrap: str, group: str, topics: Sequence[str], on_event: Callable[[Any], Any], **install: Any) -> AsyncIterator[Any]:
+async def running(
+    bootstrap: str, group: str, topics: Sequence[str], on_event: Callable[[Any], Any], **install: Any
+) -> AsyncIterator[Any]:
     """Run an app whose one agent hands every event of the topics to ``on_event``, plain or async; stopped at the end."""
-    app = faust.App(group, broker=f"kafka://{bootstrap}", **quick_settings(session_timeout=2.0, commit_interval=0.1))
+    settings = quick_settings(session_timeout=2.0, commit_interval=install.pop("commit_interval", 0.1))
+    app = faust.App(group, broker=f"kafka://{bootstrap}", **settings)
     install_chunks(app, install.pop("chunk_topics", topics), **install)
 
     @app.agent(app.topic(*topics, schema=RawSchema()))
@@ -73,3 +76,13 @@ def numbers(n: int) -> list[bytes]:
 def values(events: Iterable[Any]) -> list[bytes | None]:
     """The values of all records of these events' chunks, in order."""
     return [record.value for event in events for record in event.value]
+
+
+def noting(events: list[Any]) -> Callable[[Any], None]:
+    """An agent that acknowledges at once and keeps what came."""
+
+    def take(event: Any) -> None:
+        events.append(event)
+        event.ack()
+
+    return take

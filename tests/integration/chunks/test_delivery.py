@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.chunk_app import committed, numbers, producing, running, send_all, values
+from tests.support.chunk_app import committed, noting, numbers, producing, running, send_all, values
 from tests.support.eventually import eventually
 from tests.support.topics import create_topics
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.integration
 
 MIB = 1 << 20
 
@@ -37,7 +37,7 @@ async def test_records_of_several_mebibytes_pass(bootstrap: str, topic_prefix: s
     big = [os.urandom(5 * MIB), b"small", os.urandom(6 * MIB)]
     await send_all(bootstrap, topic_prefix, big, max_request_size=8 * MIB)
     events: list[Any] = []
-    async with running(bootstrap, topic_prefix, [topic_prefix], lambda e: (events.append(e), e.ack())):
+    async with running(bootstrap, topic_prefix, [topic_prefix], noting(events)):
         await eventually(lambda: len(values(events)) == 3)
         await eventually(lambda: _committed(bootstrap, topic_prefix, 3))
     assert values(events) == big
@@ -67,7 +67,7 @@ async def test_topics_not_named_come_record_by_record(bootstrap: str, topic_pref
     await create_topics(bootstrap, {topic_prefix: 1})
     await send_all(bootstrap, topic_prefix, [b"a", b"b"])
     events: list[Any] = []
-    async with running(bootstrap, topic_prefix, [topic_prefix], lambda e: (events.append(e), e.ack()), chunk_topics=[]):
+    async with running(bootstrap, topic_prefix, [topic_prefix], noting(events), chunk_topics=[]):
         await eventually(lambda: len(events) == 2)
         await eventually(lambda: _committed(bootstrap, topic_prefix, 2))
     assert [(e.value, e.message.offset) for e in events] == [(b"a", 0), (b"b", 1)]
@@ -82,7 +82,7 @@ async def test_aborted_transactions_are_not_delivered_and_do_not_look_like_lag(b
         await producer.send_and_wait(topic_prefix, b"aborted", partition=0)
         await producer.abort_transaction()
     events: list[Any] = []
-    async with running(bootstrap, topic_prefix, [topic_prefix], lambda e: (events.append(e), e.ack())) as app:
+    async with running(bootstrap, topic_prefix, [topic_prefix], noting(events)) as app:
         await eventually(lambda: _nothing_left(app), within=10)
     assert values(events) == [b"kept"]
 
@@ -93,9 +93,14 @@ async def test_record_on_an_idle_topic_arrives_at_once(bootstrap: str, topic_pre
     loop = asyncio.get_running_loop()
     arrived: asyncio.Queue[float] = asyncio.Queue()
     delays: list[float] = []
+
+    def note_time(event: Any) -> None:
+        event.ack()
+        arrived.put_nowait(loop.time())
+
     async with (
         producing(bootstrap) as producer,
-        running(bootstrap, topic_prefix, topics, lambda e: (e.ack(), arrived.put_nowait(loop.time()))) as app,
+        running(bootstrap, topic_prefix, topics, note_time) as app,
     ):
         await eventually(lambda: app.consumer.assignment() == {(topic, 0) for topic in topics})
         for n in range(40):

@@ -12,7 +12,7 @@ from tests.support.chunk_app import committed, numbers, running, send_all, value
 from tests.support.eventually import eventually
 from tests.support.topics import create_topics
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.integration
 
 
 async def test_held_first_chunk_keeps_the_commit_and_comes_back_after_a_restart(bootstrap: str, topic_prefix: str) -> None:
@@ -96,7 +96,7 @@ async def test_full_window_stops_its_partition_alone_and_goes_on_with_room(boots
         assert len(values(held)) == 50
         acked = 0
         while len(values(held)) < 500 or acked < len(held):
-            await eventually(lambda: len(held) > acked)
+            await eventually(lambda acked=acked: len(held) > acked)  # type: ignore[misc]
             held[acked].ack()
             acked += 1
             assert len(values(held[acked:])) <= 50

@@ -13,7 +13,11 @@ PARTITIONS = (P, Partition("jobs", 1), Partition("control", 0))
 
 #: What may happen: (what, a number that chooses the partition or the delivery, a size).
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["deliver", "deliver", "ack", "ack", "ack", "commit", "commit lost", "epoch"]), st.integers(0, 99), st.integers(1, 5)),
+    st.tuples(
+        st.sampled_from(["deliver", "deliver", "ack", "ack", "ack", "commit", "commit lost", "epoch"]),
+        st.integers(0, 99),
+        st.integers(1, 5),
+    ),
     max_size=80,
 )
 

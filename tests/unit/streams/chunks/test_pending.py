@@ -27,7 +27,9 @@ def taken(pending: Pending, may: Callable[[Partition], bool] = everything) -> li
 
 
 @given(st.sets(st.integers(10, 400), min_size=1), st.integers(1, 50), st.integers(0, 9), st.integers(0, 9))
-def test_slices_cover_the_run_without_a_gap_and_hold_every_record_once(offsets: set[int], most: int, before: int, after: int) -> None:
+def test_slices_cover_the_run_without_a_gap_and_hold_every_record_once(
+    offsets: set[int], most: int, before: int, after: int
+) -> None:
     whole = run(A, *sorted(offsets), start=min(offsets) - before, end=max(offsets) + 1 + after)
     pieces = list(cut(whole, most))
     assert [r.offset for piece in pieces for r in piece.chunk] == sorted(offsets)
