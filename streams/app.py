@@ -36,11 +36,8 @@ def new_app(settings: Settings) -> Any:
     return app
 
 
-def attach_admission(
-    app: Any, settings: Settings, models: Models, store: JobStore, publisher: Publisher, metrics: Metrics
-) -> None:
-    """Jobs → (admit) → queues; control → (control) → outcomes."""
-    topics = settings.topics
+def attach_admission(app: Any, topics: Topics, models: Models, store: JobStore, publisher: Publisher, metrics: Metrics) -> None:
+    """From `jobs` to the queues (admit), from `control` to `outcomes` (control)."""
     admitting = admit.Admit(models=models, store=store, publisher=publisher, topics=topics, clock=time.time, metrics=metrics)
     ordering = control.ControlJobs(store=store, publisher=publisher, topics=topics, clock=time.time)
     admit.attach(app, admit=admitting, topics=topics, metrics=metrics)
