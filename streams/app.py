@@ -11,6 +11,7 @@ import faust
 
 from contracts.catalog import Catalog, load_catalog
 from contracts.metrics import Metrics
+from contracts.topics import Topics
 from infra.jobstore import open_jobs
 from infra.observe import observe
 from infra.settings import Settings
