@@ -280,6 +280,8 @@ def _told(order: Run, report: StepReport, *, over: bool) -> Told:
         place = int(one.request_id)
         try:
             files = encode.files(one, order.tasks[place])
+        except EngineError as error:
+            unmade.append(_failed(place, error.code, str(error), retryable=error.retryable))
         except Exception as error:
             print_bare(type(error), error, error.__traceback__)
             unmade.append(_failed(place, "encode_failed", type(error).__name__, retryable=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import Sequence
@@ -27,9 +28,14 @@ def safe(name: str) -> str:
     return f"={escaped}" if escaped.startswith(".") else escaped
 
 
-def key_of(tenant: str, id: str, day: str, run: str, index: int, suffix: str) -> str:
-    """`tenant/day/id.run.index.suffix`: by day so that old outputs can go by folder, by run so that no other can collide."""
-    return f"{safe(tenant)}/{day}/{safe(id)}.{run}.{index}.{suffix}"
+def key_of(tenant: str, id: str, group: str, place: int, index: int, suffix: str) -> str:
+    """`tenant/day/group/id.place.index.suffix`.
+
+    By day so that old outputs can go by folder. A group is stored in one go by one worker, never to be used again: a
+    zombie's outputs touch nobody else's, and a folder can be stored by a single rename. The place in the batch tells
+    ids apart that differ only in case, where the file system does not.
+    """
+    return f"{safe(tenant)}/{group}/{safe(id)}.{place}.{index}.{suffix}"
 
 
 class Uploader:
@@ -38,11 +44,12 @@ class Uploader:
     def __init__(self, store: ObjectStore, nonce: str) -> None:
         self._store = store
         self._nonce = nonce
+        self._groups = itertools.count(1)
 
     async def store(self, flight: Flight, group: Sequence[Made]) -> list[list[Output]]:
         """Keep the files of each job; returns its outputs. Waits as long as the store is down."""
-        day = time.strftime("%Y-%m-%d", time.gmtime())
-        named = [[(self._key(flight, made, day, i, f), f) for i, f in enumerate(made.files)] for made in group]
+        name = f"{time.strftime('%Y-%m-%d', time.gmtime())}/{self._nonce}-{next(self._groups):x}"
+        named = [[(_key(flight, made, name, i, f), f) for i, f in enumerate(made.files)] for made in group]
         flat = [StoredObject(key=key, body=f.body, media_type=f.media_type) for files in named for key, f in files]
         urls = iter(await self._put(flat) if flat else [])
         return [[_output(key, file, next(urls)) for key, file in files] for files in named]
@@ -54,11 +61,6 @@ class Uploader:
         except ObjectsUnavailable:
             log.warning("%d outputs of a lost run are left in the store", len(outputs))
 
-    def _key(self, flight: Flight, made: Made, day: str, index: int, file: File) -> str:
-        queued = flight.entries[made.place].queued
-        run = f"{queued.attempt}-{self._nonce}-{flight.run:x}"
-        return key_of(queued.tenant, queued.id, day, run, index, file.suffix)
-
     async def _put(self, objects: Sequence[StoredObject]) -> list[str]:
         attempt = 0
         while True:
@@ -69,6 +71,11 @@ class Uploader:
                 log.warning("storing %d objects failed (%s), again in %.1f s", len(objects), error, pause)
                 attempt += 1
             await asyncio.sleep(pause)
+
+
+def _key(flight: Flight, made: Made, group: str, index: int, file: File) -> str:
+    queued = flight.entries[made.place].queued
+    return key_of(queued.tenant, queued.id, group, made.place, index, file.suffix)
 
 
 def _output(key: str, file: File, url: str) -> Output:

@@ -1,0 +1,115 @@
+"""What every object store must do. Add an adapter by adding it to `stores`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from gpu_consumers.ports import NoSuchObject, ObjectStore, StoredObject
+from infra.objects.connect import open_objects
+
+HOSTILE = [
+    "", ".", "..", "/", "//", "/etc/passwd", "../x", "../../x", "a/../b", "a/..", "a/../../b", "./a", "a/./b", "a//b", "a/",
+    "/a", "~/../x/..", "a\0b", "\0", "..\\x", "a\\..\\b", "C:\\x\\y", "a\nb", "a\rb", "\x1b[2J", "a\tb", ".hidden", "a/.hidden",
+    ".part-1-x", "a/.part-1-x", "...", "a/...", "\u202etxt", "a\u0000/..", "\ud800", "x" * 256, "a/" + "y" * 256, "é" * 128,
+    "%2e%2e/../x", "..%2f/../x", "file:///etc/passwd", "a/..;/b/..", "....//....//x", "\ufeff..", "a/\u200e..",
+]  # fmt: skip
+
+
+@pytest.fixture(params=["folder", "folder-fsync"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ObjectStore]:
+    suffix = "?fsync=1" if request.param.endswith("fsync") else ""
+    yield open_objects(f"file://{tmp_path / 'objects'}{suffix}")
+
+
+def objects(*keys: str, body: bytes = b"picture") -> list[StoredObject]:
+    return [StoredObject(key=key, body=body, media_type="image/png") for key in keys]
+
+
+async def test_what_was_put_is_got_back(store: ObjectStore) -> None:
+    several = [StoredObject(key=f"t/d/g-1/{n}.png", body=bytes([n]) * n * 1000, media_type="image/png") for n in range(20)]
+    urls = await store.put(several)
+    assert len(set(urls)) == len(several)
+    assert [await store.get(one.key) for one in several] == [one.body for one in several]
+
+
+async def test_objects_of_several_folders_are_put_in_one_go(store: ObjectStore) -> None:
+    await store.put(objects("a/1", "b/c/2", "a/3", "4"))
+    assert [await store.get(key) for key in ("a/1", "b/c/2", "a/3", "4")] == [b"picture"] * 4
+
+
+async def test_putting_again_replaces_and_leaves_the_neighbours(store: ObjectStore) -> None:
+    await store.put(objects("t/g/1", "t/g/2"))
+    await store.put(objects("t/g/2", "t/g/3", body=b"again"))
+    assert [await store.get(f"t/g/{n}") for n in (1, 2, 3)] == [b"picture", b"again", b"again"]
+
+
+async def test_the_same_key_twice_in_one_go_ends_as_one_of_them(store: ObjectStore) -> None:
+    await store.put(objects("t/1") + objects("t/1", body=b"other"))
+    assert await store.get("t/1") in {b"picture", b"other"}
+
+
+async def test_nothing_to_put_is_nothing_put(store: ObjectStore) -> None:
+    assert await store.put([]) == []
+
+
+async def test_an_absent_object_is_not_got_and_not_missed_when_removed(store: ObjectStore) -> None:
+    with pytest.raises(NoSuchObject):
+        await store.get("t/1")
+    await store.remove(["t/1", "no/such/folder", ".."])
+
+
+async def test_a_folder_of_objects_is_no_object(store: ObjectStore) -> None:
+    await store.put(objects("t/g/1"))
+    with pytest.raises(NoSuchObject):
+        await store.get("t/g")
+    with pytest.raises(NoSuchObject):
+        await store.get("t/g/1/2")
+    await store.remove(["t/g", "t/g/1/2"])
+    assert await store.get("t/g/1") == b"picture"
+
+
+async def test_a_removed_object_is_gone_and_its_neighbours_stay(store: ObjectStore) -> None:
+    await store.put(objects("t/1", "t/2"))
+    await store.remove(["t/1"])
+    with pytest.raises(NoSuchObject):
+        await store.get("t/1")
+    assert await store.get("t/2") == b"picture"
+
+
+async def test_writers_at_the_same_time_lose_nothing(store: ObjectStore) -> None:
+    await asyncio.gather(*(store.put(objects(*(f"t/shared/{w}-{n}" for n in range(10)))) for w in range(8)))
+    assert {await store.get(f"t/shared/{w}-{n}") for w in range(8) for n in range(10)} == {b"picture"}
+
+
+@pytest.mark.parametrize("key", HOSTILE)
+async def test_a_hostile_key_reaches_nothing(store: ObjectStore, tmp_path: Path, key: str) -> None:
+    (tmp_path / "x").write_text("outside")
+    with pytest.raises(NoSuchObject):
+        await store.get(key)
+    with pytest.raises(NoSuchObject):
+        await store.put(objects(key))
+    await store.remove([key])
+    assert (tmp_path / "x").read_text() == "outside"
+    assert {one.name for one in tmp_path.iterdir()} <= {"x", "objects"}
+
+
+async def test_a_batch_with_one_hostile_key_puts_nothing(store: ObjectStore) -> None:
+    with pytest.raises(NoSuchObject):
+        await store.put(objects("t/1", "../x"))
+    with pytest.raises(NoSuchObject):
+        await store.get("t/1")
+
+
+async def test_a_url_leads_to_the_bytes(store: ObjectStore) -> None:
+    key = "a b/#?%41~=/x+y.png"
+    (url,) = await store.put(objects(key))
+    parsed = urlsplit(url)
+    assert parsed.scheme == "file"
+    assert Path(unquote(parsed.path)).read_bytes() == b"picture"
+    assert not parsed.query
+    assert not parsed.fragment
