@@ -112,7 +112,6 @@ class FetchThread(AIOKafkaConsumerThread):
     async def _poll(self, timeout: float) -> list[Run]:
         consumer = self._ensure_consumer()
         with consumer._subscription.fetch_context():  # else aiokafka takes a quiet consumer for a dead one
-            self._news.clear()
             if consumer._closed or consumer._fetcher._closed:
                 raise ConsumerStoppedError
             if runs := await self._take(consumer):
@@ -143,6 +142,7 @@ class FetchThread(AIOKafkaConsumerThread):
         news = asyncio.ensure_future(self._news.wait())
         try:
             await asyncio.wait({fetched, news}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            self._news.clear()  # not before the wait: what came between the caller's look and this poll would be lost
             if fetched.done():
                 fetched.result()  # an authorization error arrives this way
         finally:

@@ -65,7 +65,6 @@ class Watchdog:
         for s in sights:
             if not s.held_back and s.end > (s.position or 0):
                 yield (s.partition, s.position), f"{s.partition.topic}[{s.partition.partition}] has records, none is delivered"
-        for partition, offset in self._ledger.committable().items():
-            committed = self._ledger.resume_points().get(partition)
-            where = f"{partition.topic}[{partition.partition}]"
-            yield ("commit", partition, committed), f"{where} is finished up to {offset} and not committed"
+        committed = self._ledger.resume_points()
+        for p, offset in self._ledger.committable().items():
+            yield ("commit", p, committed.get(p)), f"{p.topic}[{p.partition}] is finished up to {offset} and not committed"
