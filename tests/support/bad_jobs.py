@@ -87,7 +87,11 @@ BAD: dict[str, Bad] = {
     "no-prompt": _job("no-prompt", "inputs.prompt", inputs={}),
     "unknown-field": _job("unknown-field", "size", size=3),
     "unknown-input": _inputs("unknown-input", "sampler", sampler="euler"),
-    "unknown-field-of-free-text": _job("unknown-field-of-free-text", "event", **{"a secret prompt": 1}),
+    "unknown-field-of-free-text": Bad(
+        body=json.dumps(good("unknown-field-of-free-text") | {"a secret prompt": 1}).encode(),
+        field="event",
+        id="unknown-field-of-free-text",
+    ),
     "unknown-input-of-free-text": _job("unknown-input-of-free-text", "inputs", inputs={"prompt": "x", "a secret prompt": 1}),
     "id-is-a-number": Bad(body=json.dumps(good("x") | {"id": 7}).encode(), field="id"),
     "id-is-null": Bad(body=json.dumps(good("x") | {"id": None}).encode(), field="id"),
