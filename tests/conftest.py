@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.local.kafka import LocalKafka
+from tests.support.skips import unexcused_skip_fails
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 
@@ -40,3 +41,15 @@ def topic_prefix(request: pytest.FixtureRequest) -> str:
     """Return a name that no other test uses, for topics, groups and transactional ids."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:40].strip("-")
     return f"{name}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Apply the rule about skips to tests."""
+    return unexcused_skip_fails((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Apply it to modules that skip themselves."""
+    return unexcused_skip_fails((yield))

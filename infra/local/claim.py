@@ -6,9 +6,11 @@ A note beside it tells who they are, so an owner's violent death is noticed and 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -58,15 +60,27 @@ class Claim:
         owner, broker = self._holders()
         if owner or not broker:
             raise DataDirInUseError(self._data_dir, owner.pid if owner else None)
-        _end(broker)
-        if not self._try():
-            raise DataDirInUseError(self._data_dir, None)
+        for end in (broker.terminate, broker.kill):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                end()
+            if self._try_for(PATIENCE):
+                return
+        raise DataDirInUseError(self._data_dir, broker.pid)
 
     def _try(self) -> bool:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        return True
+
+    def _try_for(self, patience: float) -> bool:
+        # The lock and not the process tells the end: a dead process that nobody has waited for still has an id.
+        deadline = time.monotonic() + patience
+        while not self._try():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(ROUND)
         return True
 
     def _holders(self) -> tuple[psutil.Process | None, psutil.Process | None]:
@@ -90,14 +104,3 @@ def _living(identity: list[float]) -> psutil.Process | None:
     except psutil.NoSuchProcess:
         return None
     return process if same else None
-
-
-def _end(process: psutil.Process) -> None:
-    try:
-        process.terminate()
-        process.wait(PATIENCE)
-    except psutil.TimeoutExpired:
-        process.kill()
-        process.wait(PATIENCE)
-    except psutil.NoSuchProcess:
-        return

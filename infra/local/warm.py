@@ -40,6 +40,7 @@ def _train(target: Path) -> None:
             kafka.kill9()  # no cache is no harm: the next start tells what is wrong, if anything is
         if made.exists():
             made.replace(target)
+            aot.prune()
 
 
 if __name__ == "__main__":

@@ -5,9 +5,11 @@ from __future__ import annotations
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 
-async def create_topics(bootstrap: str, partitions: dict[str, int], settings: dict[str, str] | None = None) -> None:
+async def create_topics(
+    bootstrap: str, partitions: dict[str, int], settings: dict[str, str] | None = None, *, replicas: int = 1
+) -> None:
     """Create topics, each with its number of partitions and the same settings; fails if one exists."""
-    topics = [NewTopic(name, count, 1, topic_configs=settings or {}) for name, count in partitions.items()]
+    topics = [NewTopic(name, count, replicas, topic_configs=settings or {}) for name, count in partitions.items()]
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
