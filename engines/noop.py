@@ -164,6 +164,6 @@ def _factor(seed: int, spread: float) -> float:
     return math.exp(spread * NormalDist().inv_cdf(uniform))
 
 
-def load(model: str = "", **options: Any) -> NoopEngine:
-    """Make one from options by name; it has no model, so ``model`` is not looked at."""
+def load(_model: str = "", **options: Any) -> NoopEngine:
+    """Make one from options by name; it has no model, so none is looked at."""
     return NoopEngine(NoopOptions(**options))

@@ -38,7 +38,10 @@ class DiffusersOptions:
     """A torch device; auto takes CUDA where there is one, else the CPU."""
     precision: str = "auto"
     """float32, float16 or bfloat16; auto takes float32 on a CPU, bfloat16 for an MMDiT and float16 for a UNet."""
+    threads: int = 0
+    """CPU threads of this process's torch; 0 leaves them as they are."""
     buckets: tuple[int, ...] = ()
+    """Row counts to pad to; none, as eager torch takes any."""
     texts: int = 64
 
 
@@ -48,8 +51,11 @@ def load(model: str, **options: Any) -> StepwiseEngine:
 
 
 def from_folder(folder: ModelFolder, options: DiffusersOptions) -> StepwiseEngine:
+    """Load a folder that is already known."""
     keep_prompts_out_of_logs()
     no_bars()
+    if options.threads:
+        torch.set_num_threads(options.threads)
     device = pick_device(options.device)
     dtype = pick_dtype(options.precision, device, transformer=folder.has("transformer"))
     network = _network(folder, device, dtype)

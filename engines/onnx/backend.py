@@ -31,9 +31,7 @@ class OnnxBackend:
 
     def encode_text(self, prompts: Sequence[str]) -> list[Conditioning]:
         """What diffusers' encode_prompt makes: both CLIPs side by side, then zeros where T5 would be."""
-        pairs = [
-            self._graphs.run(part, input_ids=tokens(prompts)) for part, tokens in zip(TEXT, self._tokens, strict=True)
-        ]
+        pairs = [self._graphs.run(part, input_ids=tokens(prompts)) for part, tokens in zip(TEXT, self._tokens, strict=True)]
         words = np.concatenate([hidden for hidden, _ in pairs], axis=-1)
         text = np.zeros((len(prompts), words.shape[1] + self._empty, self._width), dtype=np.float32)
         text[:, : words.shape[1], : words.shape[2]] = words

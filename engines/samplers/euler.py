@@ -26,8 +26,7 @@ def table(config: Config, steps: int, start: int = 0) -> Table:
         raise Unsupported("sampler", "euler knows linear interpolation and discrete timesteps only")
     times, levels = euler_levels(config, steps)
     rows = [
-        _row(str(config["prediction_type"]), float(times[k]), float(levels[k]), float(levels[k + 1]))
-        for k in range(start, steps)
+        _row(str(config["prediction_type"]), float(times[k]), float(levels[k]), float(levels[k + 1])) for k in range(start, steps)
     ]
     if start:
         return assemble(rows, keep=1.0, add=levels[start])
@@ -36,7 +35,7 @@ def table(config: Config, steps: int, start: int = 0) -> Table:
 
 
 def _row(kind: str, time: float, sigma: float, following: float) -> dict[str, float]:
-    """x + (σ' - σ)·(x - x₀)/σ, with x₀ linear in x and the model's output."""
+    """The step x + (σ' - σ)·(x - x₀)/σ, with x₀ linear in x and the model's output."""
     norm = sigma**2 + 1
     rate = (following - sigma) / sigma
     from_x, from_output = {

@@ -18,7 +18,7 @@ Curve = npt.NDArray[np.float32]
 Config = Mapping[str, Any]
 
 ALMOST_ZERO = 2.0**-24
-"""What Euler and DPM++ put for ᾱ = 0, where σ would be infinite: the smallest subnormal of float16."""
+"""What Euler and DPM++ put for ᾱ = 0, where sigma would be infinite: the smallest subnormal of float16."""
 
 
 def cumulative_alphas(config: Config) -> Curve:

@@ -36,11 +36,9 @@ class Member:
 
 
 class Batch:
-    """Members and their latents. ``x`` and ``before`` (the sampler's m₁) are shaped pictures × …"""
+    """Members and their latents. ``x`` and ``before`` (the sampler's m₁) have one entry a picture."""
 
-    def __init__(
-        self, backend: Backend, members: Sequence[Member], x: Array, before: Array, buckets: Sequence[int] = ()
-    ) -> None:
+    def __init__(self, backend: Backend, members: Sequence[Member], x: Array, before: Array, buckets: Sequence[int] = ()) -> None:
         self.members = list(members)
         self.x = x
         self.before = before

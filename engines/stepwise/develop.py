@@ -13,9 +13,7 @@ TOGETHER = 8
 """Pictures decoded at once: decoding at full size needs far more memory a picture than denoising does."""
 
 
-def develop(
-    backend: Backend, batch: Batch, request_ids: Collection[str]
-) -> tuple[dict[str, list[Picture]], list[Failed]]:
+def develop(backend: Backend, batch: Batch, request_ids: Collection[str]) -> tuple[dict[str, list[Picture]], list[Failed]]:
     """Pictures by request. One whose picture does not fit even alone fails, and the others do not notice."""
     members = [member for member in batch.members if member.seat.request.id in request_ids]
     indices = [i for member in members for i in batch.pictures_of(member)]

@@ -18,6 +18,6 @@ def guarded(work: Callable[[], T]) -> T:
         return work()
     except EngineError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # a library may raise anything, and the caller must survive it
         place = traceback.extract_tb(error.__traceback__)[-1]
         raise EngineBroken(f"{type(error).__name__} at {PurePath(place.filename).name}:{place.lineno}") from None

@@ -45,7 +45,7 @@ class Prepare:
         ]
 
     def latents(self, member: Member) -> Array:
-        """x before the first step, pictures × channels × height × width. Raises Unsupported for a broken image."""
+        """What x is before the first step, pictures × channels × height × width. Raises Unsupported for a broken image."""
         request, space = member.seat.request, self._backend.latents
         shape = (space.channels, request.height // space.scale, request.width // space.scale)
         drawn = np.stack([noise(request.seed + i, INITIAL, shape) for i in range(request.count)])
