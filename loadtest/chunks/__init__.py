@@ -1,0 +1,1 @@
+"""Faust per event, Faust with chunks and bare aiokafka side by side, on one machine in one run."""
