@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Literal, TypedDict
 
 import msgspec
 
-from contracts.codec import Decoder, Invalid, encode
+from contracts.codec import Decoder, Invalid
 from contracts.events import Inputs, Job, Task, Tier
 from darkroom.errors import InvalidJob
 from darkroom.ids import new_id
@@ -64,8 +65,8 @@ def checked(job: Job) -> Job:
 
 def _checked(fields: Mapping[str, object]) -> Job:
     try:
-        return _decode(encode(fields))
+        return _decode(json.dumps(fields, allow_nan=False).encode())
     except Invalid as error:
         raise InvalidJob(error.field, error.reason) from None
-    except TypeError:
+    except (TypeError, ValueError):
         raise InvalidJob("job", "holds a value that JSON cannot express") from None

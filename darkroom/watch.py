@@ -41,7 +41,8 @@ class Watch:
     @property
     def owed_rejection(self) -> bool:
         """A rejected result would be this sender's."""
-        return self.asked and self.result is None and self._answer in (None, "rejected")
+        has_it = self.result is not None and self.result.state == "rejected"
+        return self.asked and not has_it and self._answer in (None, "rejected")
 
     @property
     def final(self) -> Result | None:
@@ -65,7 +66,8 @@ class Watch:
 
     def tell_status(self, status: Status) -> None:
         """One more record of `status`; nothing that follows a terminal state counts."""
-        self._answer = self._answer or self._answer_in(status)
+        if self.asked:
+            self._answer = self._answer or self._answer_in(status)
         if self.unanswered:
             return  # The story so far is another sender's.
         if self.over and not self._born_again(status):
@@ -77,10 +79,10 @@ class Watch:
 
     def tell_result(self, result: Result) -> None:
         """A record of `results`."""
-        if self.result is None or self.result.state == "rejected":
-            self.result = result
         if self.asked and result.state == "rejected":
-            self._answer = self._answer or "rejected"
+            self._answer, self.result = self._answer or "rejected", result
+        elif self._answer != "rejected" and (self.result is None or self.result.state == "rejected"):
+            self.result = result
         self.changed()
 
     async def change(self) -> None:
