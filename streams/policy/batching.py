@@ -82,9 +82,10 @@ class Scheduler:
 
     def expire(self, now: float) -> list[Waiting]:
         """Jobs whose deadline passed while they waited. They are out of the window; `landed` when that is told."""
-        expired = self.window.expired(now)
-        for job in expired:
+        expired = []
+        for job in self.window.expired(now):
             self._take_off(job)
+            expired.append(job)
         return expired
 
     def report(self, report: WorkerReport, now: float) -> None:
@@ -99,15 +100,14 @@ class Scheduler:
         """The next batch, or None if nothing can go. What it takes stays out of the window unless `failed` is called."""
         self.window.start_due(now)
         self._company_until = None
-        free, held_back = self.workers.free(now), set[Waiting]()
+        free, held_back = list(self.workers.free(now)), set[Waiting]()
         while free:
             lead, out_of_turn = self._lead(free, held_back)
             if lead is None:
                 break
             worker = min((one for one in free if lead.head.model in one.warmth), key=lambda one: _preference(one, lead))
-            jobs = fill(lead, self.window.companions(lead.head.batch_key), self.caps.limit(lead.head))
-            if not self._may_find_company(jobs, worker, now):
-                return self._take(jobs, worker, out_of_turn=out_of_turn)
+            if not self._may_find_company(lead, worker, now):
+                return self._take(self._batch(lead), worker, out_of_turn=out_of_turn)
             # The worker is kept for it meanwhile: a less important job must not slip in front.
             held_back.add(lead)
             free.remove(worker)
@@ -140,10 +140,16 @@ class Scheduler:
         return done
 
     def _land_again(self, records: list[Waiting], now: float) -> list[Waiting]:
-        if not records or records[-1].name in self._cancelled or self.window.find(records[-1].name):
+        """Put the last of a job's records back; returns the others."""
+        if not records or records[-1].name in self._cancelled:
             return records
+        held = self.window.find(records[-1].name)
+        if held is not None and held.head.attempt > records[-1].head.attempt:
+            return records
+        if held is not None:
+            self.window.remove(held)
         self.window.add(records[-1], now, front=True)
-        return records[:-1]
+        return [*records[:-1], *([held] if held else [])]
 
     def forget_jobs(self) -> None:
         """The records belong to someone else now, or will be delivered again: none of them is anyone's business here."""
@@ -175,10 +181,15 @@ class Scheduler:
                     best = job
         return best
 
-    def _may_find_company(self, jobs: Sequence[Waiting], worker: Worker, now: float) -> bool:
-        """Whether a lone job waits a little: only for an idle worker, as a busy one gives it that time anyway."""
-        until = jobs[0].arrived + self._batch_wait_s
-        if len(jobs) > 1 or worker.outstanding or now >= until or self.caps.limit(jobs[0].head) <= jobs[0].weight:
+    def _batch(self, lead: Waiting) -> list[Waiting]:
+        return fill(lead, self.window.companions(lead.head.batch_key), self.caps.limit(lead.head))
+
+    def _may_find_company(self, lead: Waiting, worker: Worker, now: float) -> bool:
+        """Whether the only job of its key waits a little: for an idle worker, as a busy one gives it that time anyway."""
+        until = lead.arrived + self._batch_wait_s
+        if worker.outstanding or now >= until or self.caps.limit(lead.head) < lead.weight + 1:
+            return False
+        if sum(map(len, self.window.companions(lead.head.batch_key).values())) > 1:
             return False
         self._company_until = min(until, self._company_until or until)
         return True

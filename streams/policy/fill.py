@@ -14,6 +14,9 @@ from streams.policy.window import Lane, Waiting
 MAX_BATCH_BYTES = MAX_RECORD_BYTES - 65_536
 """Bytes of jobs in one batch: the record has to fit its topic, with its envelope."""
 
+MISFITS = 16
+"""Jobs too large for the room that is left that are passed over in search of smaller ones, so that a look stays short."""
+
 
 class Caps(Protocol):
     """What limits the size of a batch. The seam for learned limits."""
@@ -59,11 +62,15 @@ def _branches(guidance: float) -> int:
 def fill(lead: Waiting, companions: Mapping[Tier, Lane], limit: float) -> list[Waiting]:
     """The batch of `lead` and of jobs with its key, by tier and age, until the limit is reached."""
     batch, room, space = [lead], limit - lead.weight, MAX_BATCH_BYTES - len(lead.body)
+    misfits = 0
     for job in _others(lead, companions):
-        room, space = room - job.weight, space - len(job.body) - 1
-        if room < 0 or space < 0:
+        if room < 1 or misfits > MISFITS:
             break
-        batch.append(job)
+        if job.weight <= room and len(job.body) < space:
+            batch.append(job)
+            room, space = room - job.weight, space - len(job.body) - 1
+        else:
+            misfits += 1
     return batch
 
 

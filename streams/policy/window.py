@@ -141,9 +141,9 @@ class Window:
             self._delayed.remove(job)
             self._enter(job, front=False)
 
-    def expired(self, now: float) -> list[Waiting]:
-        """Jobs whose deadline has come; they are still held, but no longer reported here."""
-        return list(self._ends.pop_due(now))
+    def expired(self, now: float) -> Iterator[Waiting]:
+        """Jobs whose deadline has come. Each is to be removed before the next is asked for."""
+        return self._ends.pop_due(now)
 
     def next_time(self) -> float | None:
         """When a job becomes ready or expires next."""

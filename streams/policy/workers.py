@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
 
 from contracts.work import WorkerReport
 
@@ -34,10 +35,6 @@ class Worker:
     def name(self) -> str:
         return self.report.worker
 
-    def alive(self, now: float) -> bool:
-        """Whether to count on it."""
-        return not self.report.leaving and now - self.seen <= SILENT_S
-
     def has_room(self) -> bool:
         """Whether it takes another batch. One without a partition has no way to get any."""
         return self.outstanding < self.report.slots and bool(self.owned)
@@ -48,6 +45,8 @@ class Workers:
 
     def __init__(self) -> None:
         self._workers: dict[str, Worker] = {}
+        self._silent_at = inf
+        """When the first of them will have been silent for too long."""
         self._ends: dict[int, int] = {}
         self._pending: dict[int, int] = {}
         self._served = 0
@@ -57,10 +56,13 @@ class Workers:
         known = self._workers.get(report.worker)
         if known is not None and report.at < known.report.at:
             return
-        warmth = {model: place for place, model in enumerate(report.models)}
-        served = known.served if known else 0
-        self._workers[report.worker] = Worker(report=report, seen=now, warmth=warmth, served=served)
-        self._forget_dead(now)
+        if report.leaving:
+            self._workers.pop(report.worker, None)
+        else:
+            warmth = {model: place for place, model in enumerate(report.models)}
+            served = known.served if known else 0
+            self._workers[report.worker] = Worker(report=report, seen=now, warmth=warmth, served=served)
+        self._forget_silent(now)
         self._recount()
 
     def ended(self, partition: int, end: int) -> None:
@@ -70,11 +72,13 @@ class Workers:
 
     def free(self, now: float) -> list[Worker]:
         """Live workers with room."""
-        return [worker for worker in self._workers.values() if worker.has_room() and worker.alive(now)]
+        self._look_for_dead(now)
+        return [worker for worker in self._workers.values() if worker.has_room()]
 
     def live(self, now: float) -> int:
         """How many are alive."""
-        return sum(worker.alive(now) for worker in self._workers.values())
+        self._look_for_dead(now)
+        return len(self._workers)
 
     def reserve(self, worker: Worker) -> int:
         """A batch is about to be sent: the partition it goes to, the emptiest that the worker owns."""
@@ -102,10 +106,15 @@ class Workers:
         position = worker.report.positions[partition]
         return max(0, self._ends.get(partition, 0) - position) + self._pending.get(partition, 0)
 
-    def _forget_dead(self, now: float) -> None:
-        # A dead worker's claim would outlive it where group generations start over.
-        for name in [name for name, worker in self._workers.items() if not worker.alive(now)]:
-            del self._workers[name]
+    def _look_for_dead(self, now: float) -> None:
+        if now > self._silent_at:
+            self._forget_silent(now)
+            self._recount()
+
+    def _forget_silent(self, now: float) -> None:
+        # With the worker goes its claim, which would outlive it where the generations of its group start over.
+        self._workers = {name: one for name, one in self._workers.items() if now <= one.seen + SILENT_S}
+        self._silent_at = min((one.seen + SILENT_S for one in self._workers.values()), default=inf)
 
     def _recount(self) -> None:
         owners = self._owners(self._workers.values())

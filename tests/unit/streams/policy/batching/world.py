@@ -1,0 +1,390 @@
+"""A small world around the scheduler that knows the truth: queues, workers, a log of batches. Complains when it is wronged.
+
+It restates the promises naively, by looking at everything each time, so that it shares no cleverness with the code.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from contracts.events import TIERS, Tier
+from contracts.work import QueuedHead, Resolved, WorkerReport
+from streams.policy.window import Waiting
+from streams.policy.workers import SILENT_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from streams.policy.batching import Formed, Scheduler
+
+WAIT_S = 0.005
+CAP = 3.0
+PARTITIONS = 4
+MODELS = {"a": "m1", "b": "m1", "c": "m2"}
+"""Batch key to model."""
+
+
+class Violation(AssertionError):
+    """A promise was broken."""
+
+
+class FixedCaps:
+    """Three jobs a batch; heavy ones count twice."""
+
+    def weight(self, head: QueuedHead) -> float:
+        return float(head.resolved.count)
+
+    def limit(self, _: QueuedHead) -> float:
+        return CAP
+
+
+@dataclass(kw_only=True, eq=False)
+class Entry:
+    """A record on a queue."""
+
+    head: QueuedHead
+    tier: Tier
+    offset: int
+    ended: bool = False
+    """Done with in the present era; what was acknowledged stays so in the next."""
+    plain: bool = True
+    """Went through the window in its order: never delayed, doubled or put back."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Ticket:
+    entry: Entry
+    era: int
+
+
+@dataclass(kw_only=True)
+class TrueWorker:
+    """A worker as it is, and as it last said."""
+
+    name: str
+    models: list[str]
+    slots: int = 2
+    owned: list[int] = field(default_factory=list)
+    generation: int = 0
+    told: WorkerReport | None = None
+    told_at: float = -1e9
+
+
+class World:
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self.now = 1000.0
+        self.era = 0
+        self.entries: dict[Tier, list[Entry]] = {tier: [] for tier in TIERS}
+        self.held: dict[int, tuple[Waiting, Ticket]] = {}
+        """By identity: what the scheduler holds, in the window or in flight."""
+        self.flying: list[Formed] = []
+        self.telling: list[list[Waiting]] = []
+        self.cancelled: set[tuple[str, str]] = set()
+        self.superseded: Counter[str] = Counter()
+        self.runs: Counter[tuple[str, int]] = Counter()
+        self.expired: set[tuple[str, int]] = set()
+        self.log: list[int] = [0] * PARTITIONS
+        self.finished: list[int] = [0] * PARTITIONS
+        self.generation = 1
+        self.workers = [
+            TrueWorker(name="w0", models=["m1", "m2"]),
+            TrueWorker(name="w1", models=["m2", "m1"]),
+            TrueWorker(name="w2", models=["m1"], slots=1),
+        ]
+        self.cost = self.out_of_turn = self.largest = 0.0
+        for partition in range(PARTITIONS):
+            scheduler.ended(partition, 0)
+
+    # -- what happens
+
+    def queue(self, tier: Tier, head: QueuedHead) -> None:
+        entry = Entry(head=head, tier=tier, offset=len(self.entries[tier]))
+        self.entries[tier].append(entry)
+        self._deliver(entry)
+
+    def _deliver(self, entry: Entry) -> None:
+        head = entry.head
+        ticket = Ticket(entry=entry, era=self.era)
+        job = Waiting(
+            head=head,
+            name=(head.tenant, head.id),
+            tier=entry.tier,
+            offset=entry.offset,
+            arrived=self.now,
+            weight=float(head.resolved.count),
+            body=b"x" * 10,
+            ticket=ticket,
+        )
+        same = [t.entry for _, t in self.held.values() if t.entry.head.id == head.id]
+        for one in [*same, *([entry] if same else [])]:
+            one.plain = False
+        self.held[id(job)] = (job, ticket)
+        self._end(self.scheduler.arrive(job, self.now))
+
+    def _end(self, jobs: Iterable[Waiting]) -> None:
+        for job in jobs:
+            if self.held.pop(id(job), None) is None:
+                raise Violation(f"{job.name} was done with twice")
+            ticket = job.ticket
+            assert isinstance(ticket, Ticket)
+            if ticket.era == self.era:
+                ticket.entry.ended = True
+
+    def cancel(self, job_id: str) -> None:
+        self.cancelled.add(("t", job_id))
+        dropped = self.scheduler.cancel("t", job_id)
+        self._end([dropped] if dropped else [])
+
+    def reassign(self, owners: list[int]) -> None:
+        """The consumer group of the workers rebalances."""
+        self.generation += 1
+        for number, worker in enumerate(self.workers):
+            worker.owned = [p for p in range(PARTITIONS) if owners[p] == number]
+            worker.generation = self.generation
+
+    def tell(self, number: int, *, leaving: bool = False) -> None:
+        worker = self.workers[number]
+        worker.told = WorkerReport(
+            worker=worker.name,
+            pool="default",
+            at=self.now,
+            generation=worker.generation,
+            leaving=leaving,
+            positions={p: self.finished[p] for p in worker.owned},
+            models=worker.models,
+            slots=worker.slots,
+        )
+        worker.told_at = self.now
+        self.scheduler.report(worker.told, self.now)
+
+    def finish(self, partition: int) -> None:
+        self.finished[partition] = min(self.finished[partition] + 1, self.log[partition])
+
+    def write(self, index: int) -> None:
+        """The broker takes a batch, and says so."""
+        formed = self.flying.pop(index)
+        offset = self.log[formed.partition]
+        self.log[formed.partition] += 1
+        for job in formed.jobs:
+            self.runs[job.head.id, job.head.attempt] += 1
+            if self.runs[job.head.id, job.head.attempt] > 1:
+                raise Violation(f"{job.head.id} was dispatched twice")
+        self._end_flown(formed.jobs, self.scheduler.sent(formed, offset))
+
+    def refuse(self, index: int) -> None:
+        """The broker certainly does not take a batch."""
+        formed = self.flying.pop(index)
+        for job in formed.jobs:
+            ticket = job.ticket
+            assert isinstance(ticket, Ticket)
+            ticket.entry.plain = False
+        done = self.scheduler.failed(formed, self.now)
+        if self.era_of(formed.jobs[0]) == self.era:
+            self._end(done)
+        else:
+            self._end_flown(formed.jobs, done)
+
+    def tell_expiry(self, index: int) -> None:
+        jobs = self.telling.pop(index)
+        self.expired |= {(job.head.id, job.head.attempt) for job in jobs}
+        self._end_flown(jobs, self.scheduler.landed(jobs))
+
+    def _end_flown(self, jobs: Iterable[Waiting], done: Iterable[Waiting]) -> None:
+        """What flew over a change of era is nobody's any more; only later records of it can be done with."""
+        self._end(done)
+        for job in jobs:
+            if self.era_of(job) != self.era:
+                self.held.pop(id(job), None)
+
+    @staticmethod
+    def era_of(job: Waiting) -> int:
+        assert isinstance(job.ticket, Ticket)
+        return job.ticket.era
+
+    def redeliver(self) -> None:
+        """A new generation of the scheduler's own group: all that is not committed comes again."""
+        self.era += 1
+        self.scheduler.forget_jobs()
+        flown = {id(job) for formed in self.flying for job in formed.jobs} | {id(j) for jobs in self.telling for j in jobs}
+        self.held = {key: value for key, value in self.held.items() if key in flown}
+        for tier in TIERS:
+            for entry in self.entries[tier]:
+                entry.plain = False
+                # What was dispatched or acknowledged is skipped by the caller, which knows offsets.
+                if not entry.ended and not self._dispatched(entry):
+                    self._deliver(entry)
+                entry.ended = entry.ended or self._dispatched(entry)
+
+    def _dispatched(self, entry: Entry) -> bool:
+        return self.runs[entry.head.id, entry.head.attempt] > 0
+
+    # -- the scheduler's turn, and what to think of it
+
+    def pump(self) -> None:
+        expired = self.scheduler.expire(self.now)
+        if expired:
+            self.telling.append(expired)
+        while True:
+            view = View(self)
+            formed = self.scheduler.form(self.now)
+            if formed is None:
+                view.check_idle(self.scheduler.wake_at())
+                return
+            view.check(formed)
+            self.flying.append(formed)
+
+    def settle(self) -> None:
+        """Let all that can happen happen; then nothing may be left."""
+        self.reassign([0, 1, 2, 0])
+        for _ in range(20):
+            self.now += 1.0
+            for number in range(len(self.workers)):
+                self.tell(number)
+            self.pump()
+            while self.flying:
+                self.write(0)
+            while self.telling:
+                self.tell_expiry(0)
+            self.finished = list(self.log)
+            if not self.held and not len(self.scheduler.window):
+                break
+        self._check_all_ended()
+
+    def _check_all_ended(self) -> None:
+        entries = [entry for tier in TIERS for entry in self.entries[tier]]
+        if left := [entry.head.id for entry in entries if not entry.ended]:
+            raise Violation(f"never done with: {left}")
+        latest = {entry.head.id: max(e.head.attempt for e in entries if e.head.id == entry.head.id) for entry in entries}
+        for job, attempt in latest.items():
+            fate = self.runs[job, attempt] + ((job, attempt) in self.expired) + (("t", job) in self.cancelled)
+            if not fate:
+                raise Violation(f"{job} attempt {attempt} vanished")
+
+
+class View:
+    """The scheduler's position before a decision, seen naively."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        away = {id(job) for formed in world.flying for job in formed.jobs} | {id(j) for jobs in world.telling for j in jobs}
+        window = world.scheduler.window
+        self.waiting = [
+            job
+            for key, (job, _) in world.held.items()
+            if key not in away and window.holds(job) and job.head.not_before <= world.now
+        ]
+        self.owner = self._owners()
+        self.room = {worker.name: self._room(worker) for worker in world.workers}
+        self.load = {worker.name: self._load(worker) for worker in world.workers}
+
+    def _alive(self, worker: TrueWorker) -> bool:
+        return worker.told is not None and not worker.told.leaving and self.world.now <= worker.told_at + SILENT_S
+
+    def _owners(self) -> dict[int, str]:
+        claims: dict[int, tuple[int, float, str]] = {}
+        for worker in self.world.workers:
+            if worker.told is None or not self._alive(worker):
+                continue
+            for partition in worker.told.positions:
+                claim = (worker.told.generation, worker.told.at, worker.name)
+                claims[partition] = max(claims.get(partition, claim), claim)
+        return {partition: name for partition, (_, _, name) in claims.items()}
+
+    def _load(self, worker: TrueWorker) -> int:
+        if worker.told is None:
+            return 0
+        mine = [p for p in worker.told.positions if self.owner.get(p) == worker.name]
+        written = sum(max(0, self.world.log[p] - worker.told.positions[p]) for p in mine)
+        return written + sum(formed.partition in mine for formed in self.world.flying)
+
+    def _room(self, worker: TrueWorker) -> bool:
+        owns = any(name == worker.name for name in self.owner.values())
+        return self._alive(worker) and owns and self._load(worker) < worker.slots
+
+    def _able(self, job: Waiting) -> list[TrueWorker]:
+        return [w for w in self.world.workers if self.room[w.name] and job.head.model in w.models]
+
+    def _may_wait(self, job: Waiting) -> bool:
+        """For company: it is the only one of its key, and it has only just come."""
+        alone = not any(one is not job and one.head.batch_key == job.head.batch_key for one in self.waiting)
+        return alone and job.weight < CAP and self.world.now < job.arrived + WAIT_S
+
+    def check_idle(self, wake_at: float | None) -> None:
+        """Each job that waits for company may keep one worker idle, no more, no longer."""
+        waiters = [job for job in self.waiting if self._may_wait(job) and self._able(job)]
+        until = max((job.arrived + WAIT_S for job in waiters), default=self.world.now)
+        for job in self.waiting:
+            able = self._able(job)
+            if job not in waiters and len(able) > len(waiters):
+                raise Violation(f"{job.head.id} waits while {able[0].name} has room")
+            if able and (wake_at is None or wake_at > until):
+                raise Violation(f"nobody will wake up for {job.head.id}")
+
+    def check(self, formed: Formed) -> None:
+        self._check_worker(formed)
+        self._check_batch(formed)
+        self._check_turn(formed)
+
+    def _check_worker(self, formed: Formed) -> None:
+        lead = formed.jobs[0]
+        if self.owner.get(formed.partition) != formed.worker:
+            raise Violation(f"partition {formed.partition} is not {formed.worker}'s")
+        if formed.worker not in [worker.name for worker in self._able(lead)]:
+            raise Violation(f"{formed.worker} has no room, is dead or cannot run {lead.head.model}")
+        idle = [w.name for w in self._able(lead) if not self.load[w.name]]
+        kept = any(self._may_wait(job) for job in self.waiting)
+        if self.load[formed.worker] and idle and not kept:
+            raise Violation(f"a batch was stacked on {formed.worker} while {idle} were idle")
+
+    def _check_batch(self, formed: Formed) -> None:
+        jobs, now = formed.jobs, self.world.now
+        if len({job.head.batch_key for job in jobs}) != 1 or len(set(map(id, jobs))) != len(jobs):
+            raise Violation("jobs of different keys, or one twice, in a batch")
+        if len(jobs) > 1 and sum(job.weight for job in jobs) > CAP:
+            raise Violation("a batch over its limit")
+        for job in jobs:
+            head = job.head
+            if job not in self.waiting or (head.deadline is not None and head.deadline <= now):
+                raise Violation(f"{head.id} was not to go: expired, not due yet, or not there")
+            if job.name in self.world.cancelled:
+                raise Violation(f"{head.id} was cancelled")
+        light = all(job.weight == 1 for job in self.waiting)
+        left = [j for j in self.waiting if j not in jobs and j.head.batch_key == jobs[0].head.batch_key]
+        if light and len(jobs) < CAP and left:
+            raise Violation("a batch left with room for jobs of its key")
+
+    def _check_turn(self, formed: Formed) -> None:
+        world, lead = self.world, formed.jobs[0]
+        worker = next(w for w in world.workers if w.name == formed.worker)
+        rivals = [j for j in self.waiting if j.head.model in worker.models and j is not lead and not self._may_wait(j)]
+        cost = sum(job.head.price_s for job in formed.jobs)
+        world.cost += cost
+        world.largest = max(world.largest, cost)
+        if any(TIERS.index(job.tier) < TIERS.index(lead.tier) for job in rivals):
+            world.out_of_turn += cost
+            # Two tiers may be owed a share each.
+            if world.out_of_turn > 2 * (0.05 * world.cost + world.largest):
+                raise Violation("less important tiers got more than their floor")
+        peers = [j for j in rivals if j.tier == lead.tier and _plain(lead)]
+        older = [j for j in peers if j.offset < lead.offset and _plain(j)]
+        # A doubled job keeps its place with a later offset, which leaves the turn between models undefined.
+        exact = all(map(_plain, peers))
+        unfair = [j for j in older if exact or j.head.model == lead.head.model]
+        if unfair:
+            raise Violation(f"{lead.head.id} went before {unfair[0].head.id} of its own tier")
+
+
+def _plain(job: Waiting) -> bool:
+    assert isinstance(job.ticket, Ticket)
+    return job.ticket.entry.plain and job.head.not_before == 0.0
+
+
+def head(job_id: str, key: str, **changes: object) -> QueuedHead:
+    count = changes.pop("count", 1)
+    assert isinstance(count, int)
+    shape = Resolved(width=64, height=64, steps=1, guidance=1.0, seed=0, count=count, frames=1, fps=1)
+    values = {"id": job_id, "tenant": "t", "tier": "ordinary", "model": MODELS[key], "engine": "noop", "batch_key": key}
+    return QueuedHead(**{**values, "price_s": 1.0, "submitted_at": 0.0, "resolved": shape, **changes})  # type: ignore[arg-type]

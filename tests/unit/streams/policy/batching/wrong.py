@@ -1,0 +1,169 @@
+"""Schedulers that each break one promise: what proves that the world would notice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from contracts.events import TIERS, Tier
+from streams.policy.batching import Formed, Scheduler
+from streams.policy.window import Lane, Waiting, Window
+from streams.policy.workers import Worker, Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from contracts.work import WorkerReport
+
+
+class DoneEarly(Scheduler):
+    """Takes a second record of a job on its way for done already."""
+
+    def arrive(self, job: Waiting, now: float) -> Sequence[Waiting]:
+        flying = (*job.name, job.head.attempt) in self._flights
+        return (job,) if flying else super().arrive(job, now)
+
+
+class ForgetsFlights(Scheduler):
+    """Does not know what is on its way after starting over."""
+
+    def forget_jobs(self) -> None:
+        super().forget_jobs()
+        self._flights = {key: [] for key in self._flights}
+        self._attempts._new.clear()
+
+    def arrive(self, job: Waiting, now: float) -> Sequence[Waiting]:
+        flight = self._flights.get((*job.name, job.head.attempt))
+        if flight == [] and self.window.find(job.name) is None:
+            self.window.add(job, now)
+            return ()
+        return super().arrive(job, now)
+
+
+class LosesRefused(Scheduler):
+    """Takes what was not written for gone."""
+
+    def failed(self, formed: Formed, now: float) -> list[Waiting]:
+        del now
+        self.workers.unsent(formed.partition)
+        for job in formed.jobs:
+            self._flights.pop((*job.name, job.head.attempt))
+        return []
+
+
+class UpsideDown(Scheduler):
+    """Serves the least important first."""
+
+    def _lead(self, free: Sequence[Worker], skip: Iterable[Waiting]) -> tuple[Waiting | None, bool]:
+        jobs = (self._first(tier, free, frozenset(skip)) for tier in reversed(TIERS))
+        return next((job for job in jobs if job), None), False
+
+
+class NewestFirst(Scheduler):
+    """Within a tier."""
+
+    def _first(self, tier: Tier, free: Sequence[Worker], skip: frozenset[Waiting]) -> Waiting | None:
+        jobs = [job for lane in self.window.models(tier).values() for job in lane if job not in skip]
+        able = [job for job in jobs if any(job.head.model in worker.warmth for worker in free)]
+        return max(able, key=lambda job: job.offset, default=None)
+
+
+class OneAtATime(Scheduler):
+    """Leaves the second slot empty."""
+
+    def form(self, now: float) -> Formed | None:
+        if any(worker.outstanding for worker in self.workers.free(now)):
+            self.window.start_due(now)
+            return None
+        return super().form(now)
+
+
+class WaitsForEver(Scheduler):
+    """For company."""
+
+    def _may_find_company(self, lead: Waiting, worker: Worker, now: float) -> bool:
+        return super()._may_find_company(lead, worker, min(now, lead.arrived))
+
+
+class NeverExpires(Scheduler):
+    def expire(self, now: float) -> list[Waiting]:
+        return super().expire(now - 1.0)
+
+
+class TooEarly(Scheduler):
+    def form(self, now: float) -> Formed | None:
+        self.window.start_due(now + 1.0)
+        return super().form(now)
+
+
+class DeafToCancels(Scheduler):
+    def cancel(self, tenant: str, id: str) -> Waiting | None:
+        self._cancelled[tenant, id] = True
+        return None
+
+
+class TrustsTheDead(Scheduler):
+    def form(self, now: float) -> Formed | None:
+        self.workers._silent_at = now
+        return super().form(now)
+
+
+class StacksFirst(Scheduler):
+    def form(self, now: float) -> Formed | None:
+        self.workers.__class__ = Busiest
+        return super().form(now)
+
+
+class Busiest(Workers):
+    """Takes only the busiest of those with room for free."""
+
+    def free(self, now: float) -> list[Worker]:
+        workers = super().free(now)
+        most = max((worker.outstanding for worker in workers), default=0)
+        return [worker for worker in workers if worker.outstanding == most]
+
+
+class OldOwners(Workers):
+    """Whoever claimed a partition first keeps it."""
+
+    def _owners(self, workers: Iterable[Worker]) -> dict[int, Worker]:
+        owners: dict[int, Worker] = {}
+        for worker in sorted(workers, key=lambda one: (-one.report.generation, -one.report.at)):
+            owners.update(dict.fromkeys(worker.report.positions, worker))
+        return owners
+
+
+class WritesToOldOwners(Scheduler):
+    def report(self, report: WorkerReport, now: float) -> None:
+        self.workers.__class__ = OldOwners
+        super().report(report, now)
+
+
+class LeavesRoom(Scheduler):
+    """Never fills a batch."""
+
+    def form(self, now: float) -> Formed | None:
+        self.window.__class__ = Lonely
+        return super().form(now)
+
+
+class Lonely(Window):
+    def companions(self, key: str) -> dict[Tier, Lane]:
+        return {tier: Lane() for tier in super().companions(key)}
+
+
+WRONG = [
+    DoneEarly,
+    ForgetsFlights,
+    LosesRefused,
+    UpsideDown,
+    NewestFirst,
+    OneAtATime,
+    WaitsForEver,
+    NeverExpires,
+    TooEarly,
+    DeafToCancels,
+    TrustsTheDead,
+    StacksFirst,
+    WritesToOldOwners,
+    LeavesRoom,
+]
