@@ -82,8 +82,7 @@ class Settle:
         for record in records:
             at = when(record, now)
             try:
-                outcome = _decode(record.value or b"")
-                end = ending(outcome, at, self._version)
+                end = ending(_decode(record.value or b""), at, self._version)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 dead = letter(record, UNREADABLE, at, id="", tenant="")
                 chunk.unreadable.append(self._tell.dead(dead, trace(record)))

@@ -14,8 +14,11 @@ _decode = msgspec.json.Decoder(QueuedJob).decode
 
 
 def read_queued(raw: msgspec.Raw) -> QueuedJob | None:
-    """The queued job that a failed run's outcome carries, if it does."""
-    return None if bytes(raw) in (b"", b"null") else _decode(raw)
+    """The queued job that a failed run's outcome carries; None if it carries none that can run again."""
+    try:
+        return None if bytes(raw) in (b"", b"null") else _decode(raw)
+    except msgspec.DecodeError:
+        return None
 
 
 def next_try(failed: QueuedJob, error: JobError | None, now: float) -> QueuedJob | None:
