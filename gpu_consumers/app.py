@@ -11,6 +11,7 @@ from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import uvloop
 
 from contracts.catalog import Catalog, load_catalog
@@ -33,6 +34,8 @@ from streams import publish
 
 log = logging.getLogger(__name__)
 
+CPU_ENGINES = ("onnx",)
+
 
 class Worker:
     """Every part of one GPU consumer."""
@@ -42,6 +45,7 @@ class Worker:
         self.name = f"{settings.worker.name}-{nonce}"
         self._settings, self._catalog, self._publisher = settings, catalog, publisher
         topics, store = settings.topics, open_objects(settings.store.objects)
+        store.sweep_now()
         self.delivery = Delivery(
             worker=self.name,
             topics=topics,
@@ -136,12 +140,23 @@ class Worker:
         )
 
 
+def with_threads(catalog: Catalog, threads: int) -> Catalog:
+    """The catalogue with this process's share of the cores in the options of engines that run on them."""
+    if not threads:
+        return catalog
+    models = [
+        msgspec.structs.replace(one, options={"threads": threads, **one.options}) if one.engine in CPU_ENGINES else one
+        for one in catalog.models
+    ]
+    return msgspec.structs.replace(catalog, models=models)
+
+
 async def main(settings: Settings) -> None:
     """Run one GPU consumer until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for one in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(one, stop.set)
-    catalog = load_catalog(Path(settings.models.catalog))
+    catalog = with_threads(load_catalog(Path(settings.models.catalog)), settings.models.threads)
     publisher = publish.Publisher(settings.kafka.bootstrap_servers, client_id="darkroom-worker")
     async with publisher:
         worker = Worker(settings, catalog, cast("Publisher", publisher), Metrics())

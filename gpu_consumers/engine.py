@@ -20,6 +20,8 @@ BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Pauses before a process that ended is started again; back to the first one once a run got through."""
 HOPELESS = 12
 """So many in a row that ended without finishing a run: the worker gives up, so that its partitions go to another."""
+START_S = 60.0
+"""How long a process may take to say hello (seconds): it imports half of a Python installation, maybe from a cold disk."""
 LOOK_S = 0.5
 """How often the watchdog looks (seconds)."""
 
@@ -170,9 +172,10 @@ class EngineProcess:
     async def _watch(self, process: _Process) -> None:
         while True:
             await asyncio.sleep(min(LOOK_S, self._hang_s / 4))
+            patience = self._hang_s if self.ready else max(self._hang_s, START_S)
             idle = self.ready and not self._runs
-            if not idle and time.monotonic() - self._heard > self._hang_s:
-                log.error("no step for %.1f s: killing the engine process", self._hang_s)
+            if not idle and time.monotonic() - self._heard > patience:
+                log.error("no step for %.1f s: killing the engine process", patience)
                 self._hung = True
                 process.child.kill()
                 return

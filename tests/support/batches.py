@@ -77,6 +77,6 @@ def batch(id: str, jobs: Sequence[QueuedJob]) -> Batch:
     )
 
 
-def batches(count: int, size: int, **changes: Any) -> list[Batch]:
+def batches(number: int, size: int, **changes: Any) -> list[Batch]:
     """Batches of jobs that no other batch has."""
-    return [batch(f"b{b}", [queued(f"job-{b}-{j}", **changes) for j in range(size)]) for b in range(count)]
+    return [batch(f"b{b}", [queued(f"job-{b}-{j}", **changes) for j in range(size)]) for b in range(number)]

@@ -35,6 +35,7 @@ class WorkerProcess:
     """One running GPU consumer."""
 
     process: asyncio.subprocess.Process
+    log: Path
 
     @property
     def pid(self) -> int:
@@ -64,7 +65,7 @@ class Pool:
 
     bootstrap: str
     settings: Settings
-    catalog: Path
+    folder: Path
     topics: Topics
     outcomes: list[Outcome] = field(default_factory=list)
     statuses: list[Status] = field(default_factory=list)
@@ -76,10 +77,12 @@ class Pool:
         settings = msgspec.structs.replace(
             self.settings, worker=msgspec.structs.replace(self.settings.worker, **worker)
         )
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gpu_consumers.app", cwd=ROOT, env={**os.environ, **to_env(settings)}
-        )
-        self.workers.append(WorkerProcess(process=process))
+        log = self.folder / f"worker-{len(self.workers)}.log"
+        with log.open("wb") as stderr:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "gpu_consumers.app", cwd=ROOT, env={**os.environ, **to_env(settings)}, stderr=stderr
+            )
+        self.workers.append(WorkerProcess(process=process, log=log))
         return self.workers[-1]
 
     async def send(self, batches: Sequence[Batch | bytes], partition: int | None = None) -> None:
@@ -106,6 +109,29 @@ class Pool:
         finally:
             await admin.close()
         return {tp.partition: at.offset for tp, at in offsets.items() if at.offset >= 0}
+
+    async def ends(self, topic: str, partitions: int) -> dict[int, int]:
+        """Partition to the offset after the last record."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap)
+        await consumer.start()
+        try:
+            ends = await consumer.end_offsets([TopicPartition(topic, number) for number in range(partitions)])
+        finally:
+            await consumer.stop()
+        return {tp.partition: end for tp, end in ends.items()}
+
+    async def all_seen(self) -> None:
+        """Wait until every outcome that is on the topic now has been read here."""
+        ends = await self.ends(self.topics.outcomes, 4)
+        await eventually(lambda: len(self.outcomes) >= sum(ends.values()), what="every outcome read")
+
+    def starts(self) -> Counter[str]:
+        """How often each job was told to have begun."""
+        return Counter(one.id for one in self.statuses if one.state == "running" and one.step == 0)
+
+    async def begun(self, id: str) -> None:
+        """Wait until a job runs."""
+        await eventually(lambda: id in self.starts(), what=f"the start of {id}")
 
     def states(self) -> dict[str, set[str]]:
         """Job id to the states told of it."""
@@ -148,7 +174,7 @@ async def pool(
     )
     topics = settings.topics
     await create_topics(bootstrap, {spec.name: spec.partitions for spec in topics.specs()}, {"max.message.bytes": "16777216"})
-    one = Pool(bootstrap=bootstrap, settings=settings, topics=topics, catalog=catalog)
+    one = Pool(bootstrap=bootstrap, settings=settings, topics=topics, folder=folder)
     watchers = [
         asyncio.create_task(_watch(bootstrap, topics.outcomes, 4, Outcome, one.outcomes)),
         asyncio.create_task(_watch(bootstrap, topics.status, 4, Status, one.statuses)),
