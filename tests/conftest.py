@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.local.kafka import LocalKafka
-from tests.support.skips import unexcused_skip_fails
+from tests.support.skips import missing_is_failed
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -46,10 +46,10 @@ def topic_prefix(request: pytest.FixtureRequest) -> str:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Apply the rule about skips to tests."""
-    return unexcused_skip_fails((yield))
+    return missing_is_failed((yield))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Apply it to modules that skip themselves."""
-    return unexcused_skip_fails((yield))
+    return missing_is_failed((yield))

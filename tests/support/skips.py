@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TypeVar
 
 import pytest
 
 STRICT = "DARKROOM_TEST_ALL"
-# What CI cannot have; anything else it can, so a skip for it is a failure.
-EXCUSES = ("needs a GPU",)
+# Reasons that speak of something missing. Others are a case that does not apply ("has one sampler"), and a GPU
+# is what CI cannot have.
+MISSING = re.compile(r"needs (?!a GPU)|could not import|not installed|\bextra\b")
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
-def unexcused_skip_fails(report: Report) -> Report:
-    """Turn a skip without an excuse into a failure, where the environment asks for every test to run."""
+def missing_is_failed(report: Report) -> Report:
+    """Turn a skip for want of something into a failure, where the environment asks for every test to run."""
     if not os.environ.get(STRICT) or report.outcome != "skipped" or hasattr(report, "wasxfail"):
         return report
     reason = _reason(report)
-    if not reason.startswith(EXCUSES):
+    if MISSING.search(reason):
         report.outcome = "failed"
         report.longrepr = f"skipped although {STRICT} is set: {reason}"
     return report
