@@ -10,7 +10,8 @@ only when no job in the window can run on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
+from itertools import islice
 
 from msgspec import Struct
 
@@ -24,6 +25,12 @@ from streams.policy.workers import Worker, Workers
 
 REMEMBERED = 20_000
 """Cancels and dispatched jobs that are remembered, to drop records of them that come later."""
+
+STRANDED_S = 10.0
+"""How long a job waits in front for a worker that can run it to appear, as one does that is only being restarted."""
+
+MOVED_AT_ONCE = 200
+"""Stranded jobs of one model and tier that are moved in one go."""
 
 
 class Formed(Struct, frozen=True, kw_only=True, eq=False):
@@ -105,7 +112,7 @@ class Scheduler:
             lead, out_of_turn = self._lead(free, held_back)
             if lead is None:
                 break
-            worker = min((one for one in free if lead.head.model in one.warmth), key=lambda one: _preference(one, lead))
+            worker = _best(free, lead.head.model)
             if not self._may_find_company(lead, worker, now):
                 return self._take(self._batch(lead), worker, out_of_turn=out_of_turn)
             # The worker is kept for it meanwhile: a less important job must not slip in front.
@@ -130,6 +137,32 @@ class Scheduler:
             self._attempts[job.name] = max(job.head.attempt, self._attempts.get(job.name, 0))
             done += self._flights.pop(_run(job))
         return done
+
+    def stranded(self, now: float) -> list[Waiting]:
+        """Jobs that have waited for long and that no live worker can run; out of the window. `moved` when that is done.
+
+        They go to the end of their queue: where they are, they would keep what was finished behind them uncommitted, and
+        in the end keep jobs out of the window that could run.
+        """
+        runnable = self.workers.models(now)
+        lanes = [lane for tier in TIERS for model, lane in self.window.models(tier).items() if model not in runnable]
+        stranded = [job for lane in lanes for job in islice(lane, MOVED_AT_ONCE) if now - job.arrived > STRANDED_S]
+        for job in stranded:
+            self._take_off(job)
+        return stranded
+
+    def moved(self, jobs: Iterable[Waiting], now: float) -> list[Waiting]:
+        """Other records now stand for these at the end of their queues. Returns the records that are done with."""
+        done: list[Waiting] = []
+        for job in jobs:
+            for record in self._flights.pop(_run(job)):
+                # The one that stands for it may have come back already.
+                done += (record,) if (record.tier, record.offset) == (job.tier, job.offset) else self.arrive(record, now)
+        return done
+
+    def remember(self, tenant: str, id: str, attempt: int) -> None:
+        """This run was dispatched before this scheduler's time: later records of it are none to act on."""
+        self._attempts[tenant, id] = max(attempt, self._attempts.get((tenant, id), 0))
 
     def failed(self, formed: Formed, now: float) -> list[Waiting]:
         """The batch was certainly not written: its jobs wait again, in front. Returns the records that are done with."""
@@ -162,23 +195,26 @@ class Scheduler:
         """Whether a free worker and a job for it are both here: true for long means that the caller is stuck."""
         return self._lead(self.workers.free(now), ())[0] is not None
 
-    def _lead(self, free: Sequence[Worker], skip: Iterable[Waiting]) -> tuple[Waiting | None, bool]:
+    def _lead(self, free: Sequence[Worker], skip: Collection[Waiting]) -> tuple[Waiting | None, bool]:
         """The job whose turn it is among those that a free worker can run, and whether it goes out of turn."""
-        skipped = frozenset(skip) if skip else frozenset()
+        able: set[str] = set().union(*(worker.warmth for worker in free))
         for tier in self.floor.creditors():
-            job = self._first(tier, free, skipped)
+            job = self._first(tier, able, skip)
             if job is not None and self.floor.covers(tier, job.head.price_s):
                 return job, True
-        return next((job for tier in TIERS if (job := self._first(tier, free, skipped))), None), False
+        for tier in TIERS:
+            job = self._first(tier, able, skip)
+            if job is not None:
+                return job, False
+        return None, False
 
-    def _first(self, tier: Tier, free: Sequence[Worker], skip: frozenset[Waiting]) -> Waiting | None:
-        """The oldest job of a tier that one of these workers can run: a look at each model."""
+    def _first(self, tier: Tier, models: Container[str], skip: Collection[Waiting]) -> Waiting | None:
+        """The oldest job of a tier that runs on one of these models: a look at each."""
         best: Waiting | None = None
         for model, lane in self.window.models(tier).items():
-            if any(model in worker.warmth for worker in free):
-                job = lane.first(skip)
-                if job is not None and (best is None or job.offset < best.offset):
-                    best = job
+            job = lane.first(skip) if model in models else None
+            if job is not None and (best is None or job.offset < best.offset):
+                best = job
         return best
 
     def _batch(self, lead: Waiting) -> list[Waiting]:
@@ -189,7 +225,7 @@ class Scheduler:
         until = lead.arrived + self._batch_wait_s
         if worker.outstanding or now >= until or self.caps.limit(lead.head) < lead.weight + 1:
             return False
-        if sum(map(len, self.window.companions(lead.head.batch_key).values())) > 1:
+        if self.window.alike(lead.head.batch_key) > 1:
             return False
         self._company_until = min(until, self._company_until or until)
         return True
@@ -210,6 +246,7 @@ def _run(job: Waiting) -> tuple[str, str, int]:
     return *job.name, job.head.attempt
 
 
-def _preference(worker: Worker, lead: Waiting) -> tuple[int, int, int]:
+def _best(free: Iterable[Worker], model: str) -> Worker:
     """Idle ones first, then the model's place among what a worker holds, then who got a batch longest ago."""
-    return worker.outstanding, worker.warmth[lead.head.model], worker.served
+    able = [(one.outstanding, one.warmth[model], one.served, one.name, one) for one in free if model in one.warmth]
+    return min(able)[-1]

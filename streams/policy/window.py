@@ -67,7 +67,10 @@ class Lane:
 
     def first(self, skip: Container[Waiting]) -> Waiting | None:
         """The first that is not to be skipped; few ever are."""
-        return next((job for job in self._jobs.values() if job not in skip), None)
+        for job in self._jobs.values():
+            if job not in skip:
+                return job
+        return None
 
 
 class Window:
@@ -81,6 +84,7 @@ class Window:
         self._all: dict[tuple[str, str], Waiting] = {}
         self._by_model: dict[Tier, dict[str, Lane]] = {tier: {} for tier in TIERS}
         self._by_key: dict[str, dict[Tier, Lane]] = {}
+        self._alike: dict[str, int] = {}
         self._delayed: set[Waiting] = set()
         self._starts = Timers(self._is_delayed)
         self._ends = Timers(self.holds)
@@ -121,17 +125,18 @@ class Window:
 
     def replace(self, old: Waiting, new: Waiting, now: float) -> None:
         """Let another record of the same job stand for it, in its place where they queue alike."""
-        if self._alike(old, new) and new.head.not_before <= now:
+        if self._queue_alike(old, new) and new.head.not_before <= now:
             self._all[new.name] = new
             self._count(old, -1)
             self._count(new, 1)
-            self._enter(new, front=False)
+            for lane in self._lanes(new):
+                lane.push(new)
             self._watch_deadline(new)
         else:
             self.remove(old)
             self.add(new, now)
 
-    def _alike(self, old: Waiting, new: Waiting) -> bool:
+    def _queue_alike(self, old: Waiting, new: Waiting) -> bool:
         same = (old.tier, old.head.model, old.head.batch_key) == (new.tier, new.head.model, new.head.batch_key)
         return same and old not in self._delayed
 
@@ -157,36 +162,44 @@ class Window:
         """Jobs of one batch key that may go now, by tier, most important first."""
         return self._by_key[key]
 
+    def alike(self, key: str) -> int:
+        """How many these are."""
+        return self._alike[key]
+
     def _watch_deadline(self, job: Waiting) -> None:
         if job.head.deadline is not None:
             self._ends.add(job.head.deadline, job)
 
     def _enter(self, job: Waiting, *, front: bool) -> None:
-        for lane in (self._model_lane(job), self._key_lane(job)):
+        key = job.head.batch_key
+        self._alike[key] = self._alike.get(key, 0) + 1
+        for lane in self._lanes(job):
             if front:
                 lane.push_front(job)
             else:
                 lane.push(job)
 
-    def _model_lane(self, job: Waiting) -> Lane:
-        models = self._by_model[job.tier]
-        return models.get(job.head.model) or models.setdefault(job.head.model, Lane())
-
-    def _key_lane(self, job: Waiting) -> Lane:
-        tiers = self._by_key.get(job.head.batch_key)
-        if tiers is None:
-            tiers = self._by_key[job.head.batch_key] = {tier: Lane() for tier in TIERS}
-        return tiers[job.tier]
+    def _lanes(self, job: Waiting) -> tuple[Lane, Lane]:
+        """Where the job queues: with its model's, and with its key's."""
+        head, tier = job.head, job.tier
+        by_model = self._by_model[tier].get(head.model)
+        if by_model is None:
+            by_model = self._by_model[tier][head.model] = Lane()
+        by_key = self._by_key.get(head.batch_key)
+        if by_key is None:
+            by_key = self._by_key[head.batch_key] = {tier: Lane() for tier in TIERS}
+        return by_model, by_key[tier]
 
     def _leave(self, job: Waiting) -> None:
-        head = job.head
-        models, tiers = self._by_model[job.tier], self._by_key[head.batch_key]
-        models[head.model].remove(job)
-        if not models[head.model]:
-            del models[head.model]
-        tiers[job.tier].remove(job)
-        if not any(tiers.values()):
-            del self._by_key[head.batch_key]
+        head, key = job.head, job.head.batch_key
+        by_model, by_key = self._lanes(job)
+        by_model.remove(job)
+        by_key.remove(job)
+        if not by_model:
+            del self._by_model[job.tier][head.model]
+        self._alike[key] -= 1
+        if not self._alike[key]:
+            del self._by_key[key], self._alike[key]
 
     def _count(self, job: Waiting, sign: int) -> None:
         tier = job.tier

@@ -54,14 +54,15 @@ class Workers:
     def report(self, report: WorkerReport, now: float) -> None:
         """A worker said something of itself."""
         known = self._workers.get(report.worker)
-        if known is not None and report.at < known.report.at:
+        if known is not None and _claims_alike(known.report, report):
+            known.report, known.seen, known.warmth = report, now, _warmth(report)
+            self._count(known)
             return
-        if report.leaving:
-            self._workers.pop(report.worker, None)
-        else:
-            warmth = {model: place for place, model in enumerate(report.models)}
+        self._workers.pop(report.worker, None)
+        if not report.leaving:
             served = known.served if known else 0
-            self._workers[report.worker] = Worker(report=report, seen=now, warmth=warmth, served=served)
+            worker = Worker(report=report, seen=now, warmth=_warmth(report), served=served)
+            self._workers[report.worker] = worker
         self._forget_silent(now)
         self._recount()
 
@@ -80,9 +81,15 @@ class Workers:
         self._look_for_dead(now)
         return len(self._workers)
 
+    def models(self, now: float) -> set[str]:
+        """Models that some live worker can run."""
+        self._look_for_dead(now)
+        return set().union(*(worker.warmth for worker in self._workers.values()))
+
     def reserve(self, worker: Worker) -> int:
         """A batch is about to be sent: the partition it goes to, the emptiest that the worker owns."""
-        partition = min(worker.owned, key=lambda one: (self._in(worker, one), one))
+        owned = worker.owned
+        partition = owned[0] if len(owned) == 1 else min(owned, key=lambda one: (self._in(worker, one), one))
         self._pending[partition] = self._pending.get(partition, 0) + 1
         self._served += 1
         worker.outstanding, worker.served = worker.outstanding + 1, self._served
@@ -120,7 +127,10 @@ class Workers:
         owners = self._owners(self._workers.values())
         for worker in self._workers.values():
             worker.owned = [one for one in worker.report.positions if owners[one] is worker]
-            worker.outstanding = sum(self._in(worker, one) for one in worker.owned)
+            self._count(worker)
+
+    def _count(self, worker: Worker) -> None:
+        worker.outstanding = sum(self._in(worker, one) for one in worker.owned)
 
     def _owners(self, workers: Iterable[Worker]) -> dict[int, Worker]:
         """Each partition's newest claim, by group generation, then by time."""
@@ -128,3 +138,13 @@ class Workers:
         for worker in sorted(workers, key=lambda one: (one.report.generation, one.report.at)):
             owners.update(dict.fromkeys(worker.report.positions, worker))
         return owners
+
+
+def _claims_alike(old: WorkerReport, new: WorkerReport) -> bool:
+    """Whether nothing changed about who owns what: true of nearly all reports."""
+    same = old.generation == new.generation and old.positions.keys() == new.positions.keys()
+    return same and not new.leaving
+
+
+def _warmth(report: WorkerReport) -> dict[str, int]:
+    return {model: place for place, model in enumerate(report.models)}

@@ -43,6 +43,7 @@ class Story:
             self.world.pump,
             self.something_arrives_or_not,
             self.the_scheduler_starts_over,
+            self.the_stranded_are_moved,
         ]
         for _ in range(steps):
             self._dice.choice(happenings)()
@@ -102,3 +103,9 @@ class Story:
     def the_scheduler_starts_over(self) -> None:
         if self._rarely():
             self.world.redeliver()
+
+    def the_stranded_are_moved(self) -> None:
+        if self.world.moving:
+            self.world.move(0)
+        else:
+            self.world.strand()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WAIT_S = 0.005
 CAP = 3.0
 PARTITIONS = 4
-MODELS = {"a": "m1", "b": "m1", "c": "m2"}
+MODELS = {"a": "m1", "b": "m1", "c": "m2", "d": "absent"}
 """Batch key to model."""
 
 
@@ -82,6 +82,7 @@ class World:
         """By identity: what the scheduler holds, in the window or in flight."""
         self.flying: list[Formed] = []
         self.telling: list[list[Waiting]] = []
+        self.moving: list[list[Waiting]] = []
         self.cancelled: set[tuple[str, str]] = set()
         self.superseded: Counter[str] = Counter()
         self.runs: Counter[tuple[str, int]] = Counter()
@@ -192,6 +193,22 @@ class World:
         self.expired |= {(job.head.id, job.head.attempt) for job in jobs}
         self._end_flown(jobs, self.scheduler.landed(jobs))
 
+    def strand(self) -> None:
+        """The scheduler looks for jobs that nobody can run, and they are written again."""
+        stranded = self.scheduler.stranded(self.now)
+        able = {m for w in self.workers if View(self).alive(w) for m in w.models}
+        for job in stranded:
+            if job.head.model in able:
+                raise Violation(f"{job.head.id} was set back though {able} can run")
+        if stranded:
+            self.moving.append(stranded)
+            for job in stranded:
+                self.queue(job.tier, job.head)
+
+    def move(self, index: int) -> None:
+        jobs = self.moving.pop(index)
+        self._end_flown(jobs, self.scheduler.moved(jobs, self.now))
+
     def _end_flown(self, jobs: Iterable[Waiting], done: Iterable[Waiting]) -> None:
         """What flew over a change of era is nobody's any more; only later records of it can be done with."""
         self._end(done)
@@ -204,11 +221,16 @@ class World:
         assert isinstance(job.ticket, Ticket)
         return job.ticket.era
 
+    def away(self) -> set[int]:
+        """What has left the window for somewhere."""
+        groups = [*(formed.jobs for formed in self.flying), *self.telling, *self.moving]
+        return {id(job) for jobs in groups for job in jobs}
+
     def redeliver(self) -> None:
         """A new generation of the scheduler's own group: all that is not committed comes again."""
         self.era += 1
         self.scheduler.forget_jobs()
-        flown = {id(job) for formed in self.flying for job in formed.jobs} | {id(j) for jobs in self.telling for j in jobs}
+        flown = self.away()
         self.held = {key: value for key, value in self.held.items() if key in flown}
         for tier in TIERS:
             for entry in self.entries[tier]:
@@ -239,6 +261,7 @@ class World:
     def settle(self) -> None:
         """Let all that can happen happen; then nothing may be left."""
         self.reassign([0, 1, 2, 0])
+        self.workers[0].models.append("absent")
         for _ in range(20):
             self.now += 1.0
             for number in range(len(self.workers)):
@@ -248,6 +271,8 @@ class World:
                 self.write(0)
             while self.telling:
                 self.tell_expiry(0)
+            while self.moving:
+                self.move(0)
             self.finished = list(self.log)
             if not self.held and not len(self.scheduler.window):
                 break
@@ -269,7 +294,7 @@ class View:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        away = {id(job) for formed in world.flying for job in formed.jobs} | {id(j) for jobs in world.telling for j in jobs}
+        away = world.away()
         window = world.scheduler.window
         self.waiting = [
             job
@@ -280,13 +305,13 @@ class View:
         self.room = {worker.name: self._room(worker) for worker in world.workers}
         self.load = {worker.name: self._load(worker) for worker in world.workers}
 
-    def _alive(self, worker: TrueWorker) -> bool:
+    def alive(self, worker: TrueWorker) -> bool:
         return worker.told is not None and not worker.told.leaving and self.world.now <= worker.told_at + SILENT_S
 
     def _owners(self) -> dict[int, str]:
         claims: dict[int, tuple[int, float, str]] = {}
         for worker in self.world.workers:
-            if worker.told is None or not self._alive(worker):
+            if worker.told is None or not self.alive(worker):
                 continue
             for partition in worker.told.positions:
                 claim = (worker.told.generation, worker.told.at, worker.name)
@@ -302,7 +327,7 @@ class View:
 
     def _room(self, worker: TrueWorker) -> bool:
         owns = any(name == worker.name for name in self.owner.values())
-        return self._alive(worker) and owns and self._load(worker) < worker.slots
+        return self.alive(worker) and owns and self._load(worker) < worker.slots
 
     def _able(self, job: Waiting) -> list[TrueWorker]:
         return [w for w in self.world.workers if self.room[w.name] and job.head.model in w.models]

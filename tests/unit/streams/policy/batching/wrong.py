@@ -10,7 +10,7 @@ from streams.policy.window import Lane, Waiting, Window
 from streams.policy.workers import Worker, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Container, Iterable, Sequence
 
     from contracts.work import WorkerReport
 
@@ -50,21 +50,39 @@ class LosesRefused(Scheduler):
         return []
 
 
+class LosesMoved(Scheduler):
+    """Takes the record that stands for a stranded job for a double of it."""
+
+    def moved(self, jobs: Iterable[Waiting], now: float) -> list[Waiting]:
+        del now
+        return [record for job in jobs for record in self._flights.pop((*job.name, job.head.attempt))]
+
+
+class MovesTheReady(Scheduler):
+    """Sets back jobs that could run."""
+
+    def stranded(self, now: float) -> list[Waiting]:
+        jobs = [job for tier in TIERS for lane in self.window.models(tier).values() for job in lane]
+        for job in jobs:
+            self._take_off(job)
+        return jobs if now else []
+
+
 class UpsideDown(Scheduler):
     """Serves the least important first."""
 
-    def _lead(self, free: Sequence[Worker], skip: Iterable[Waiting]) -> tuple[Waiting | None, bool]:
-        jobs = (self._first(tier, free, frozenset(skip)) for tier in reversed(TIERS))
+    def _lead(self, free: Sequence[Worker], skip: Collection[Waiting]) -> tuple[Waiting | None, bool]:
+        able: set[str] = set().union(*(worker.warmth for worker in free))
+        jobs = (self._first(tier, able, skip) for tier in reversed(TIERS))
         return next((job for job in jobs if job), None), False
 
 
 class NewestFirst(Scheduler):
     """Within a tier."""
 
-    def _first(self, tier: Tier, free: Sequence[Worker], skip: frozenset[Waiting]) -> Waiting | None:
-        jobs = [job for lane in self.window.models(tier).values() for job in lane if job not in skip]
-        able = [job for job in jobs if any(job.head.model in worker.warmth for worker in free)]
-        return max(able, key=lambda job: job.offset, default=None)
+    def _first(self, tier: Tier, models: Container[str], skip: Collection[Waiting]) -> Waiting | None:
+        lanes = [lane for model, lane in self.window.models(tier).items() if model in models]
+        return max((job for lane in lanes for job in lane if job not in skip), key=lambda job: job.offset, default=None)
 
 
 class OneAtATime(Scheduler):
@@ -155,6 +173,8 @@ WRONG = [
     DoneEarly,
     ForgetsFlights,
     LosesRefused,
+    LosesMoved,
+    MovesTheReady,
     UpsideDown,
     NewestFirst,
     OneAtATime,

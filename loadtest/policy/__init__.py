@@ -1,0 +1,1 @@
+"""The scheduler's decisions by themselves: how many a second."""
