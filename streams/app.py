@@ -14,9 +14,10 @@ from contracts.metrics import Metrics
 from contracts.topics import Topics
 from infra.jobstore import open_jobs
 from infra.observe import observe
-from infra.settings import Settings
+from infra.settings import Settings, read_settings
 from streams.agents import admit, batch, control
 from streams.chunks import install_chunks, quick_settings
+from streams.dispatch import DispatchOptions
 from streams.policy.validate import Models
 from streams.ports import JobStore
 from streams.process import Crashed, main
@@ -50,7 +51,7 @@ def attach_batching(app: Any, settings: Settings, catalog: Catalog, publisher: P
     options = batch.BatchOptions(
         bootstrap=settings.kafka.bootstrap_servers,
         topics=settings.topics,
-        window_jobs=settings.streams.window_jobs,
+        dispatch=DispatchOptions(window_jobs=settings.streams.window_jobs, away_s=settings.kafka.session_timeout_s),
         batch_wait_s=settings.streams.batch_wait_s,
     )
     batching = batch.new_batching(options, catalog, publisher, metrics)
@@ -96,4 +97,4 @@ def _ready(app: Any) -> bool:
 
 
 if __name__ == "__main__":
-    main(serve)
+    main(serve, read_settings)

@@ -7,29 +7,29 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import uvloop
 
-from infra.settings import BadSetting, Settings, read_settings
-
-Serve = Callable[[Settings, asyncio.Event], Awaitable[None]]
-"""Serves until the event is set."""
+S = TypeVar("S")
+log = logging.getLogger(__name__)
 
 BAD_SETTINGS_EXIT = 78
 """EX_CONFIG of sysexits.h."""
-
-log = logging.getLogger(__name__)
 
 
 class Crashed(Exception):
     """A part that was to run until told otherwise has ended. The process is to be started again."""
 
 
-def main(serve: Serve) -> None:
-    """Run `serve` with the settings of this process."""
+def main(serve: Callable[[S, asyncio.Event], Awaitable[None]], read_settings: Callable[[], S]) -> None:
+    """Run `serve` with the settings of this process until it is told to leave.
+
+    `read_settings` raises ValueError, whose text is shown. Exits with 78 on bad settings and 1 on a crash.
+    """
     try:
         settings = read_settings()
-    except BadSetting as error:
+    except ValueError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(BAD_SETTINGS_EXIT)
     try:
@@ -39,7 +39,7 @@ def main(serve: Serve) -> None:
         sys.exit(1)
 
 
-async def _until_told(serve: Serve, settings: Settings) -> None:
+async def _until_told(serve: Callable[[S, asyncio.Event], Awaitable[None]], settings: S) -> None:
     leave = asyncio.Event()
     loop = asyncio.get_running_loop()
     for one in (signal.SIGTERM, signal.SIGINT):

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 BATCH_BYTES = 512 * 1024  # of one packed batch: half of what a topic takes by default, as headers and keys come on top
 LINGER_MS = 0  # a chunk is complete when it is sent; nothing is worth waiting for
+CLOSE_S = 1.0  # for requests of a broken producer that are still under way
+STOP_S = 5.0  # for a producer that stops in good order
 RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)  # pauses before a broken producer is replaced; the last one repeats
 HOPELESS = (
     MessageSizeTooLargeError,
@@ -142,10 +144,10 @@ def new_producer(bootstrap: str, **options: Any) -> AIOKafkaProducer:
 async def discard(producer: AIOKafkaProducer) -> None:
     """Close a broken producer without the flush of `stop`, which may wait for ever."""
     producer._closed = True  # noqa: SLF001 - aiokafka has no way to close without flushing
-    try:
-        await asyncio.wait_for(producer._sender.close(), 1.0)  # noqa: SLF001
-    except (TimeoutError, KafkaError, asyncio.CancelledError):
-        log.debug("a broken producer's sender did not close")
+    closing = asyncio.ensure_future(producer._sender.close())  # noqa: SLF001
+    await asyncio.wait([closing], timeout=CLOSE_S)
+    closing.cancel()
+    await asyncio.gather(closing, return_exceptions=True)
     await producer.client.close()
 
 
@@ -168,10 +170,15 @@ class Publisher:
         return self
 
     async def stop(self) -> None:
-        """Finish what is being sent, then close."""
+        """Finish what is being sent, then close; what no broker takes meanwhile is given up."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await producer.stop()
+            stopping = asyncio.ensure_future(producer.stop())
+            await asyncio.wait([stopping], timeout=STOP_S)
+            if not stopping.done():
+                stopping.cancel()
+                await asyncio.gather(stopping, return_exceptions=True)
+                await discard(producer)
 
     async def __aenter__(self) -> Self:
         return await self.start()

@@ -17,7 +17,7 @@ from contracts.metrics import Metrics
 from infra.jobstore import open_jobs
 from infra.objects.connect import open_objects
 from infra.observe import observe
-from infra.settings import Kafka, Settings
+from infra.settings import Kafka, Settings, read_settings
 from streams.lane import Lane
 from streams.process import main
 from streams.publish import new_producer
@@ -143,4 +143,4 @@ async def _started(consumer: AIOKafkaConsumer, leave: asyncio.Event) -> bool:
 
 
 if __name__ == "__main__":
-    main(serve)
+    main(serve, read_settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from streams.ports import Claim, Claimed, JobStore
 from streams.publish import Publisher, Record
 from streams.tell import Clock, Tell, letter, place_of, trace, when
 
+log = logging.getLogger(__name__)
+
+UNJUDGED = Rejected("internal", "event", "could not be judged; this is a fault of ours")
 CONFLICT = JobError(code="conflict", message="id: another job has it already")
 EXPIRED = JobError(code="expired", message="ttl_s: passed before the job was admitted")
 CANCELLED = JobError(code="cancelled", message="cancelled before it was admitted")
@@ -78,7 +82,7 @@ class Admit:
         onward: list[Record] = []
         for record in records:
             try:
-                entries.append(Entry(record, place(read_job(record.value), self._models), when(record, now)))
+                entries.append(Entry(record, self._placed(record), when(record, now)))
             except Rejected as error:
                 onward.append(self._refusal(record, error, now))
         claims = [entry.claim() for entry in entries]
@@ -89,6 +93,16 @@ class Admit:
         await self._publisher.publish(told)
         await self._publisher.publish(onward)
         self._count(entries, answers)
+
+    def _placed(self, record: Any) -> Placed:
+        try:
+            return place(read_job(record.value), self._models)
+        except Rejected:
+            raise
+        except Exception:
+            # A bug of ours that one event brings out must not hold up all events behind it.
+            log.exception("an event could not be judged")
+            raise UNJUDGED from None
 
     def _refusal(self, record: Any, rejected: Rejected, now: float) -> Record:
         self._metrics.rejected.labels(rejected.code).inc()

@@ -109,7 +109,11 @@ class Streams:
             await admin.close()
         return {tp: at.offset for tp, at in offsets.items()}
 
-    async def done_with(self, topic: str, role: str, count: int, *, within: float = 60.0) -> None:
+    async def caught_up(self, topic: str, role: str) -> None:
+        """Wait until the group has committed all that is in a topic now."""
+        await self.done_with(topic, role, len(await self.read(topic)))
+
+    async def done_with(self, topic: str, role: str, count: int, *, within: float = 90.0) -> None:
         """Wait until the group has committed `count` records of a topic."""
 
         async def committed() -> bool:

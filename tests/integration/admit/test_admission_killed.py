@@ -16,7 +16,7 @@ from tests.support.eventually import eventually
 from tests.support.ledger import at_least_once_each
 from tests.support.streams import Streams, streams
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 
 @pytest.fixture

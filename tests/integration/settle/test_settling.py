@@ -20,7 +20,7 @@ from tests.support.ledger import once_each
 from tests.support.outcomes import POISON, cancelled, failure, success
 from tests.support.streams import Streams, streams
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ async def test_a_store_that_is_down_holds_outcomes_back_and_loses_none(system: S
     file.write_bytes(b"this is no database" * 1000)
     part = await system.start("streams.settle_app")
     await tell(system, map(success, "abc"))
-    await eventually(lambda: part.log.read_text().count("the job store is unavailable") >= 3)
+    await eventually(lambda: part.log.read_text().count("the job store is unavailable") >= 3, within=90)
     assert await system.read(system.topics.results) == []
     file.unlink()
     await system.done_with(system.topics.outcomes, "settle", 3)
