@@ -80,12 +80,12 @@ def _opened(path: Path) -> ModelFolder:
 def limits_of(folder: ModelFolder, defaults: Limits) -> Limits:
     """The bounds of darkroom.json where it has them."""
     facts = folder.facts
-    width, height = facts.get("width", {}), facts.get("height", {})
+    sides = [facts[side] for side in ("width", "height") if side in facts]
     found: dict[str, Any] = {
         "tasks": tuple(facts["tasks"]) if "tasks" in facts else None,
-        "multiple": max(width.get("multiple", 0), height.get("multiple", 0)) or None,
-        "min_side": min(width.get("min", 0), height.get("min", 0)) or None,
-        "max_side": max(width.get("max", 0), height.get("max", 0)) or None,
+        "multiple": max((side["multiple"] for side in sides if "multiple" in side), default=None),
+        "min_side": min((side["min"] for side in sides if "min" in side), default=None),
+        "max_side": max((side["max"] for side in sides if "max" in side), default=None),
         "max_pixels": facts.get("max_pixels"),
         "max_steps": facts.get("steps", {}).get("max"),
         "max_guidance": facts.get("guidance", {}).get("max"),

@@ -47,6 +47,7 @@ async def serve(settings: Settings) -> None:
             bootstrap=settings.kafka.bootstrap_servers,
             topics=settings.topics,
             window_jobs=settings.streams.window_jobs,
+            session_timeout_s=settings.kafka.session_timeout_s,
             batch_wait_s=settings.streams.batch_wait_s,
         )
         batching = new_batching(options, catalog, publisher, Metrics(CollectorRegistry()))
@@ -62,7 +63,7 @@ async def serve(settings: Settings) -> None:
 
 
 async def _tell(batching: Batching) -> None:
-    while not any(pool.dispatcher.active for pool in batching.pools.values()):
+    while not any(pool.dispatcher.active for pool in batching.pools.values()):  # noqa: ASYNC110  # a test program
         await asyncio.sleep(0.01)
     sys.stdout.write("scheduling\n")
     sys.stdout.flush()

@@ -74,9 +74,7 @@ class Pool:
 
     async def start(self, **worker: Any) -> WorkerProcess:
         """Start one more worker."""
-        settings = msgspec.structs.replace(
-            self.settings, worker=msgspec.structs.replace(self.settings.worker, **worker)
-        )
+        settings = msgspec.structs.replace(self.settings, worker=msgspec.structs.replace(self.settings.worker, **worker))
         log = self.folder / f"worker-{len(self.workers)}.log"
         with log.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
@@ -128,6 +126,10 @@ class Pool:
     def starts(self) -> Counter[str]:
         """How often each job was told to have begun."""
         return Counter(one.id for one in self.statuses if one.state == "running" and one.step == 0)
+
+    async def more_than(self, count: int) -> None:
+        """Wait until more outcomes than this were read."""
+        await eventually(lambda: len(self.outcomes) > count, what=f"more than {count} outcomes")
 
     async def begun(self, id: str) -> None:
         """Wait until a job runs."""
@@ -200,6 +202,6 @@ async def _watch(bootstrap: str, topic: str, partitions: int, kind: type[Any], i
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
         async for record in consumer:
-            into.append(msgspec.json.decode(record.value, type=kind))
+            into.append(msgspec.json.decode(record.value, type=kind))  # noqa: PERF401 - endless
     finally:
         await consumer.stop()

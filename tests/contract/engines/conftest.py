@@ -49,7 +49,12 @@ def _tiny(make: Callable[[], object]) -> Callable[[Path], Engine]:
 
 
 CASES = [
-    Case(name="noop", load=lambda _: load("noop", "", {"full_size": True, "base_s": 0.0, "picture_s": 0.0}), draws=False, limited=False),
+    Case(
+        name="noop",
+        load=lambda _: load("noop", "", {"full_size": True, "base_s": 0.0, "picture_s": 0.0}),
+        draws=False,
+        limited=False,
+    ),
     Case(name="toy", load=lambda _: toy_engine(), tolerance=0),
     Case(name="toy-padded", load=lambda _: toy_engine(buckets=(1, 2, 4, 8, 16)), tolerance=0),
     Case(name="toy-ancestral", load=lambda _: toy_engine(scheduler=DDIM), tolerance=0),

@@ -44,7 +44,9 @@ def test_what_was_paid_adds_up(case: Case, engine: Engine) -> None:
     engine.admit([ask("a", case.size, steps=2), ask("b", case.size, steps=4, count=2)])
     reports = steps_until_done(engine)
     done = {finished.request_id: finished for report in reports for finished in report.finished}
-    assert sum(finished.share_s for finished in done.values()) == pytest.approx(sum(r.step_s for r in reports), rel=1e-6, abs=1e-6)
+    assert sum(finished.share_s for finished in done.values()) == pytest.approx(
+        sum(r.step_s for r in reports), rel=1e-6, abs=1e-6
+    )
     assert done["b"].share_s > done["a"].share_s
     assert all(finished.run_s >= 0 and finished.batch_size == 2 for finished in done.values())
 
@@ -138,7 +140,9 @@ def test_a_refusal_leaves_the_others_alone(case: Case, limited: Engine) -> None:
 def test_a_broken_image_fails_alone(case: Case, limited: Engine) -> None:
     whole = png(case.size)
     fields = {"task": "image-to-image", "strength": 0.5}
-    limited.admit([ask("broken", case.size, image=whole[: len(whole) // 2], **fields), ask("fine", case.size, image=whole, **fields)])
+    limited.admit(
+        [ask("broken", case.size, image=whole[: len(whole) // 2], **fields), ask("fine", case.size, image=whole, **fields)]
+    )
     reports = steps_until_done(limited)
     (failure,) = [failure for report in reports for failure in report.failed]
     assert failure.request_id == "broken"
