@@ -12,7 +12,7 @@ from contracts.events import JobError, State, Status, Terminal, Timings
 from contracts.metrics import Metrics
 from contracts.topics import Topics
 from contracts.work import Outcome
-from streams.agents.loop import take_chunks
+from streams.agents.loop import Publishing, take_chunks
 from streams.chunks import RawSchema
 from streams.patience import patiently
 from streams.policy.decode import read_job, sender_of
@@ -20,7 +20,7 @@ from streams.policy.place import Placed, deadline, place, queued
 from streams.policy.rejected import Rejected
 from streams.policy.validate import Models
 from streams.ports import Claim, Claimed, JobStore
-from streams.publish import Publisher, Record
+from streams.publish import Record
 from streams.tell import Clock, Tell, letter, place_of, trace, when
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Admit:
     """Admits chunks of records. Everything it does may be done twice: a chunk counts only once it is acknowledged."""
 
     def __init__(
-        self, *, models: Models, store: JobStore, publisher: Publisher, topics: Topics, clock: Clock, metrics: Metrics
+        self, *, models: Models, store: JobStore, publisher: Publishing, topics: Topics, clock: Clock, metrics: Metrics
     ) -> None:
         self._models = models
         self._store = store

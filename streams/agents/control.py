@@ -9,13 +9,13 @@ from contracts.events import TERMINAL, Control, JobError
 from contracts.metrics import Metrics
 from contracts.topics import Topics
 from contracts.work import Outcome
-from streams.agents.loop import take_chunks
+from streams.agents.loop import Publishing, take_chunks
 from streams.chunks import RawSchema
 from streams.patience import patiently
 from streams.policy.decode import read_control, sender_of
 from streams.policy.rejected import Rejected
 from streams.ports import JobStore
-from streams.publish import Publisher, Record
+from streams.publish import Record
 from streams.tell import Clock, Tell, letter, place_of, trace
 
 CANCELLED = JobError(code="cancelled", message="cancelled on request")
@@ -33,7 +33,7 @@ def attach(app: Any, *, control: ControlJobs, topics: Topics, metrics: Metrics) 
 class ControlJobs:
     """Carries out orders about jobs. A cancel of a job that ended already changes nothing."""
 
-    def __init__(self, *, store: JobStore, publisher: Publisher, topics: Topics, clock: Clock) -> None:
+    def __init__(self, *, store: JobStore, publisher: Publishing, topics: Topics, clock: Clock) -> None:
         self._store = store
         self._publisher = publisher
         self._tell = Tell(topics, "control")
