@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, Generic, TypeVar
 
@@ -45,7 +46,7 @@ class Decoder(Generic[T]):
 
 
 def _named(message: str) -> Invalid:
-    """msgspec's message as field and reason; its text never holds the value itself."""
+    """Field and reason from a message of msgspec, whose text is made to never hold the value itself."""
     where = _AT.search(message)
     path, reason = (where[1], message[: where.start()]) if where else ("", message)
     named = _NAMED.search(reason)
@@ -81,7 +82,7 @@ def read_loosely(body: bytes | None) -> Any:
 
 def _odd_field(value: Any, path: str = "") -> tuple[str, str] | None:
     """The first field that makes loosely read JSON unfit: a number that is none, or text that was not UTF-8."""
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+    if isinstance(value, float) and not math.isfinite(value):
         return path, "is not a finite number"
     if isinstance(value, str) and "\ufffd" in value:
         return path, "is not valid UTF-8"

@@ -1,7 +1,6 @@
 """Writes what others read of the contract: JSON Schema, AsyncAPI and the reference page, all from `contracts/events.py`.
 
-    python -m contracts.export            write contracts/schema/ and docs/contract.md
-    python -m contracts.export --check    exit 1 if they differ from the code
+`python -m contracts.export` writes contracts/schema/ and docs/contract.md; with `--check` it exits 1 if they differ.
 """
 
 from __future__ import annotations
@@ -36,7 +35,8 @@ def schema_of(kind: type[Any]) -> dict[str, Any]:
     top = ref["$ref"].rsplit("/", 1)[-1]
     body = components.pop(top)
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **body}
-    return _portable(schema | ({"$defs": components} if components else {}))
+    portable: dict[str, Any] = _portable(schema | ({"$defs": components} if components else {}))
+    return portable
 
 
 def _portable(node: Any) -> Any:

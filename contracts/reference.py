@@ -73,12 +73,17 @@ def _type_text(info: inspect.Type) -> str:
             return ", ".join(f"`{value}`" for value in values)
         case inspect.UnionType(types=types):
             return " or ".join(_type_text(one) for one in types if not isinstance(one, inspect.NoneType))
+        case inspect.StructType(cls=cls):
+            return f"[{cls.__name__}](#{cls.__name__.lower()})"
+    return _plain_type(info)
+
+
+def _plain_type(info: inspect.Type) -> str:
+    match info:
         case inspect.ListType(item_type=item):
             return f"list of {_type_text(item)}"
         case inspect.DictType(value_type=value):
             return f"object of {_type_text(value)}"
-        case inspect.StructType(cls=cls):
-            return f"[{cls.__name__}](#{cls.__name__.lower()})"
     names = {"StrType": "string", "IntType": "integer", "FloatType": "number", "BoolType": "true or false"}
     return names.get(type(info).__name__, type(info).__name__)
 

@@ -32,7 +32,7 @@ async def reader(bootstrap: str, topics: Sequence[str]) -> AsyncIterator[AIOKafk
 
 
 async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> Iterable[int]:
-    await consumer._client._wait_on_metadata(topic)
+    await consumer.topics()  # brings the metadata in
     return sorted(consumer.partitions_for_topic(topic) or ())
 
 

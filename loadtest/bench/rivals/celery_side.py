@@ -20,11 +20,11 @@ app.conf.update(
 
 
 @app.task(name="noop")
-def noop(body):
+def noop(body: str) -> None:
     """The work of a task queue's benchmark: none."""
 
 
-def drive(count, body):
+def drive(count: int, body: str) -> float:
     """Send `count` tasks and wait until all are acknowledged; seconds from the first send."""
     client = redis.Redis.from_url(URL)
     started = time.monotonic()

@@ -13,11 +13,11 @@ dramatiq.set_broker(broker)
 
 
 @dramatiq.actor(max_retries=0)
-def noop(body):
+def noop(body: str) -> None:
     """The work of a task queue's benchmark: none."""
 
 
-def drive(count, body):
+def drive(count: int, body: str) -> float:
     """Send `count` messages and wait until all are acknowledged; seconds from the first send."""
     started = time.monotonic()
     for _ in range(count):
