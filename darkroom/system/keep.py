@@ -44,9 +44,10 @@ class Keeper:
         while True:
             if not isinstance(part, Kafka):
                 await self.kafka_up.wait()
-            why = await self._live(part)
+            why, was_ready = await self._live(part)
             # What ends because Kafka is away is not to blame.
-            pause = patience.failed() if isinstance(part, Kafka) or self.kafka_up.is_set() else 1.0
+            blamed = isinstance(part, Kafka) or self.kafka_up.is_set()
+            pause = patience.failed(was_ready=was_ready) if blamed else 1.0
             if pause is None:
                 raise GaveUp(f"{why}, again and again. The end of {part.log}:\n{logs.tail(part.log)}")
             self._say(f"{why}; starting it again.")
@@ -60,20 +61,20 @@ class Keeper:
                 if not isinstance(part, Kafka):
                     logs.cap(part.log)
 
-    async def _live(self, part: Part) -> str:
-        """One life of a part; how it ended."""
+    async def _live(self, part: Part) -> tuple[str, bool]:
+        """One life of a part; how it ended, and whether it ever was ready."""
         try:
             await self._start(part)
             await part.ended()
         except (NotStarted, KafkaDidNotStart) as error:
-            return str(error)
+            return str(error), False
         except LocalKafkaError as error:
             raise GaveUp(str(error)) from error  # A port or a folder taken, a full disk: trying again is no use.
         finally:
             self._ready.discard(part.name)
             if isinstance(part, Kafka):
                 self.kafka_up.clear()
-        return f"{part.name} {part.ending}"
+        return f"{part.name} {part.ending}", True
 
     async def _start(self, part: Part) -> None:
         slow = asyncio.get_running_loop().call_later(SLOW_S, self._say, f"Still waiting for {part.name} (its log: {part.log}).")

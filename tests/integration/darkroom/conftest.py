@@ -9,10 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from darkroom.cli.root import run
 
 ROOT = Path(__file__).parents[3]
 START_S = 120.0
@@ -35,11 +40,16 @@ class Up:
 
     def wait_ready(self) -> Up:
         until = time.monotonic() + START_S
-        while not (self.data / "up.json").exists():
+        while not self._noted:
             if self.process.poll() is not None or time.monotonic() > until:
                 raise AssertionError(f"not ready: {self.text}")
             time.sleep(0.1)
         return self
+
+    @property
+    def _noted(self) -> bool:
+        """Its own note is there, not that of a system killed before."""
+        return (self.data / "up.json").exists() and self.note["pid"] == self.process.pid
 
     @property
     def text(self) -> str:
@@ -74,8 +84,22 @@ class Up:
         self._file.close()
 
 
-def command(*arguments: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run `darkroom` with arguments."""
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command(*arguments: str) -> Done:
+    """Run `darkroom` in this process: a new one costs seconds on a busy machine."""
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        status = run(arguments)
+    return Done(returncode=status, stdout=out.getvalue(), stderr=err.getvalue())
+
+
+def program(*arguments: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `darkroom` as a program."""
     return subprocess.run(
         [sys.executable, "-m", "darkroom", *arguments],
         capture_output=True,

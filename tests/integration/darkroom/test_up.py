@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from PIL import Image
 
 from darkroom import AsyncClient, Client, Conflict, Inputs, Job, JobFailed, new_id
-from tests.integration.darkroom.conftest import ROOT, Up, command
+from tests.integration.darkroom.conftest import ROOT, Up, command, program
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -113,7 +113,9 @@ def _read_result(servers: str, topic: str, id: str) -> dict[str, Any]:
     )
     try:
         reader.assign([TopicPartition(topic, one, 0) for one in reader.list_topics(topic, 10).topics[topic].partitions])
-        record = until(lambda: (r := reader.poll(1)) and r.key() == id.encode() and r)
+        end = time.monotonic() + 60
+        while (record := reader.poll(1)) is None or record.key() != id.encode():
+            assert time.monotonic() < end, "no result"
         return dict(json.loads(record.value()))
     finally:
         reader.close()
@@ -221,7 +223,7 @@ def test_a_dead_letter_can_be_listed_and_shown(up: Up) -> None:
 
 
 def test_a_second_up_on_the_same_folder_is_refused(up: Up) -> None:
-    done = command("up", "--data", str(up.data))
+    done = program("up", "--data", str(up.data))
     assert done.returncode == 1
     assert f"in use by process {up.process.pid}" in done.stderr
     assert up.note["pid"] == up.process.pid
