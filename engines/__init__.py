@@ -4,13 +4,14 @@ A leaf of the repository: nothing here imports another package of ours, and the 
 """
 
 from engines.base import Engine, EngineInfo, Failed, Finished, Picture, Progress, Shape, StepReport
-from engines.errors import EngineBroken, EngineError, Incompatible, OutOfMemory, Poison, Unsupported
+from engines.errors import EngineBroken, EngineError, EngineFault, Incompatible, OutOfMemory, Poison, Unsupported
 from engines.request import Request
 
 __all__ = [
     "Engine",
     "EngineBroken",
     "EngineError",
+    "EngineFault",
     "EngineInfo",
     "Failed",
     "Finished",

@@ -120,7 +120,7 @@ class Engine(Protocol):
         ...
 
     def step(self) -> StepReport:
-        """One forward pass for every row. Raises OutOfMemory (nothing moved) or EngineBroken."""
+        """One forward pass for every row. Raises OutOfMemory or EngineFault (nothing moved), or EngineBroken."""
         ...
 
     def cancel(self, request_id: str) -> bool:

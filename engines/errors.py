@@ -68,6 +68,16 @@ class Poison(EngineError):
         return self.message
 
 
+class EngineFault(EngineError):
+    """Something unforeseen, of kind and place in the text. The engine lives and nothing moved: cancel some, step again.
+
+    Whoever halves the batch finds the request that does it, if it is one.
+    """
+
+    code = "engine_fault"
+    retryable = True
+
+
 class EngineBroken(EngineError):
     """The engine can do no more work: replace the process, run its requests elsewhere."""
 

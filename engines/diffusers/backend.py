@@ -16,22 +16,28 @@ from engines.errors import OutOfMemory
 from engines.stepwise import Array, Conditioning
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+def without_room(work: Callable[[], T], rows: int = 0) -> T:
+    """Run it, with the device's out-of-memory error as ours."""
+    try:
+        return work()
+    except torch.cuda.OutOfMemoryError:
+        pass
+    # Outside the handler: while the error lives, so do the tensors of every frame it passed through.
+    gc.collect()
+    torch.cuda.empty_cache()
+    raise OutOfMemory(rows)
 
 
 def on_device(method: F) -> F:
-    """Without gradients, and with the device's out-of-memory error as ours."""
+    """Without gradients, and with OutOfMemory for the rows in the first argument."""
 
     @wraps(method)
     def inner(self: TorchBackend, rows: Any, *more: Any) -> Any:
-        try:
-            with torch.inference_mode():
-                return method(self, rows, *more)
-        except torch.cuda.OutOfMemoryError:
-            count = len(rows)
-        # Outside the handler: while the error lives, so do the tensors of every frame it passed through.
-        gc.collect()
-        torch.cuda.empty_cache()
-        raise OutOfMemory(count)
+        with torch.inference_mode():
+            return without_room(lambda: method(self, rows, *more), len(rows))
 
     return inner  # type: ignore[return-value]
 

@@ -10,7 +10,7 @@ import diffusers
 import torch
 
 from engines.base import EngineInfo
-from engines.diffusers.backend import TorchBackend
+from engines.diffusers.backend import TorchBackend, without_room
 from engines.diffusers.device import pick_device, pick_dtype
 from engines.diffusers.networks import Network, StableDiffusion, StableDiffusion3
 from engines.diffusers.quiet import keep_prompts_out_of_logs, no_bars
@@ -51,14 +51,14 @@ def load(model: str, **options: Any) -> StepwiseEngine:
 
 
 def from_folder(folder: ModelFolder, options: DiffusersOptions) -> StepwiseEngine:
-    """Load a folder that is already known."""
+    """Load a folder that is already known. Raises OutOfMemory, of 0 rows, if the device has no room for the weights."""
     keep_prompts_out_of_logs()
     no_bars()
     if options.threads:
         torch.set_num_threads(options.threads)
     device = pick_device(options.device)
     dtype = pick_dtype(options.precision, device, transformer=folder.has("transformer"))
-    network = _network(folder, device, dtype)
+    network = without_room(lambda: _network(folder, device, dtype))
     backend = TorchBackend(network, device)
     info = EngineInfo(
         engine="diffusers",

@@ -96,7 +96,7 @@ class StepwiseEngine:
         progress = self._roster.advance()
         failed = poisoned(self._backend, batch)
         through = {seat.request.id for seat in self._roster.through()} - {failure.request_id for failure in failed}
-        images, spoilt = guarded(partial(develop, self._backend, batch, through))
+        images, spoilt = develop(self._backend, batch, through)
         step_s = self._clock() - start
         self._roster.charge(step_s, batch.rows)
         failed = self._leave([*failed, *spoilt])

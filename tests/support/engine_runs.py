@@ -26,7 +26,7 @@ def ask(request_id: str = "one", size: int = 64, **fields: Any) -> Request:
 
 def steps_until_done(engine: Engine) -> list[StepReport]:
     """Step until nobody is left; an engine that never ends fails here."""
-    reports = []
+    reports: list[StepReport] = []
     for _ in range(500):
         if not engine.active:
             return reports

@@ -96,7 +96,7 @@ def test_an_image_guides_less_the_greater_the_strength(case: Case, drawing: Engi
     if not case.name.startswith("toy") and "builtin" not in case.name:
         pytest.skip("random weights draw nothing in particular")
     start = png(case.size, (200, 30, 30))
-    fields = {"task": "image-to-image", "image": start, "steps": 10, "guidance": 1.0}
+    fields: dict[str, Any] = {"task": "image-to-image", "image": start, "steps": 10, "guidance": 1.0}
     far = []
     for strength in (0.1, 0.5, 1.0):
         (picture,) = run(drawing, [ask(size=case.size, strength=strength, **fields)])["one"].images
@@ -105,7 +105,7 @@ def test_an_image_guides_less_the_greater_the_strength(case: Case, drawing: Engi
 
 
 def test_images_and_their_neighbours_do_not_mix(case: Case, drawing: Engine) -> None:
-    fields = {"task": "image-to-image", "steps": 6}
+    fields: dict[str, Any] = {"task": "image-to-image", "steps": 6}
     asked = [
         ask("0", case.size, image=png(case.size, (200, 30, 30)), strength=0.5, **fields),
         ask("1", case.size, image=png(case.size * 2, (10, 200, 30)), strength=0.9, **fields),

@@ -139,7 +139,7 @@ def test_a_refusal_leaves_the_others_alone(case: Case, limited: Engine) -> None:
 
 def test_a_broken_image_fails_alone(case: Case, limited: Engine) -> None:
     whole = png(case.size)
-    fields = {"task": "image-to-image", "strength": 0.5}
+    fields: dict[str, Any] = {"task": "image-to-image", "strength": 0.5}
     limited.admit(
         [ask("broken", case.size, image=whole[: len(whole) // 2], **fields), ask("fine", case.size, image=whole, **fields)]
     )

@@ -77,9 +77,10 @@ class Door(RuleBasedStateMachine):
             assert len(finished.images) == len(finished.seeds)
         for failed in report.failed:
             assert isinstance(failed.error, Poison)
-        for gone in (*report.finished, *report.failed):
-            del self.inside[gone.request_id]
-            self.left.append(gone.request_id)
+        ended = [*(finished.request_id for finished in report.finished), *(failed.request_id for failed in report.failed)]
+        for request_id in ended:
+            del self.inside[request_id]
+        self.left += ended
 
     @invariant()
     def nobody_is_lost(self) -> None:

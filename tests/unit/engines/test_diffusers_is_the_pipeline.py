@@ -22,7 +22,7 @@ torch = pytest.importorskip("torch", reason="compares with diffusers: needs the 
 diffusers = pytest.importorskip("diffusers", reason="compares with diffusers: needs the [torch] extra")
 pytestmark = pytest.mark.torch
 
-MAKERS = {
+MAKERS: dict[str, Any] = {
     "sd3": tiny_pipelines.stable_diffusion_3,
     "sd": tiny_pipelines.stable_diffusion,
     "sd-v": lambda: tiny_pipelines.stable_diffusion("v_prediction"),

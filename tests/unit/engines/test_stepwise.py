@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 
-from engines import EngineBroken, OutOfMemory, Poison
+from engines import EngineBroken, EngineFault, OutOfMemory, Poison
 from engines.samplers import Table
+from engines.stepwise import Conditioning
 from engines.stepwise.noise import noise
 from tests.support.engine_runs import ask, difference, failed_in, finished_in, run, steps_until_done
 from tests.support.toy_backend import DDIM, ToyBackend, toy_engine
@@ -111,7 +115,7 @@ def test_poison_fails_alone() -> None:
 
 def test_a_picture_that_does_not_fit_alone_fails_alone() -> None:
     class NarrowDecoder(ToyBackend):
-        def decode(self, x: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        def decode(self, x: np.ndarray) -> np.ndarray:
             if len(x) > 1 or x.mean() > self.threshold:
                 raise OutOfMemory(len(x))
             return super().decode(x)
@@ -126,17 +130,57 @@ def test_a_picture_that_does_not_fit_alone_fails_alone() -> None:
     assert isinstance(failed_in(steps_until_done(engine))["a"].error, OutOfMemory)
 
 
-def test_an_unforeseen_error_breaks_the_engine_and_quotes_nothing() -> None:
+def test_an_unforeseen_error_leaves_the_engine_alive_and_quotes_nothing() -> None:
     class Quoting(ToyBackend):
-        def encode_text(self, prompts: object) -> list[object]:  # type: ignore[override]
-            raise RuntimeError(f"cannot encode {prompts}")
+        def encode_text(self, prompts: Sequence[str]) -> list[Conditioning]:
+            if "a secret wish" in prompts:
+                raise RuntimeError(f"cannot encode {prompts}")
+            return super().encode_text(prompts)
 
     engine = toy_engine(Quoting())
+    engine.admit([ask("fine")])
+    engine.step()
     engine.admit([ask(prompt="a secret wish")])
-    with pytest.raises(EngineBroken, match=r"RuntimeError at test_stepwise\.py") as error:
+    with pytest.raises(EngineFault, match=r"RuntimeError at test_stepwise\.py") as error:
         engine.step()
     assert "secret" not in str(error.value)
     assert error.value.__suppress_context__, "a traceback would print the quoted text"
+    assert engine.cancel("one")
+    assert set(finished_in(steps_until_done(engine))) == {"fine"}
+
+
+def test_a_lost_device_breaks_the_engine() -> None:
+    class Lost(ToyBackend):
+        def denoise(self, *_: Any) -> Any:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    engine = toy_engine(Lost())
+    engine.admit([ask()])
+    with pytest.raises(EngineBroken):
+        engine.step()
+
+
+def test_a_picture_that_cannot_be_decoded_fails_alone() -> None:
+    class Strange(ToyBackend):
+        def decode(self, x: Any) -> Any:
+            if np.abs(x - self.first).max(axis=(1, 2, 3)).min() == 0:
+                raise ValueError("some text")
+            return super().decode(x)
+
+        first = np.float32(np.inf)
+
+    backend = Strange()
+    engine = toy_engine(backend)
+    engine.admit([ask("a", steps=2), ask("b", steps=2, seed=9)])
+    engine.step()
+    batch = engine._running.batch
+    assert batch is not None
+    backend.first = (batch.x + 0)[:1]
+    original = backend.denoise
+    backend.denoise = lambda *given: original(*given) * 0  # type: ignore[method-assign]  # latents stay as they are
+    reports = steps_until_done(engine)
+    assert isinstance(failed_in(reports)["a"].error, EngineFault)
+    assert set(finished_in(reports)) == {"b"}
 
 
 def test_ancestral_noise_is_each_jobs_own() -> None:
@@ -188,9 +232,9 @@ def test_warming_up_a_busy_engine_is_refused() -> None:
 def test_a_table_is_made_once_for_each_kind_of_run(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
 
-    def counted(_config: object, steps: int, **_more: object) -> Table:
+    def counted(config: dict[str, Any], steps: int, **more: Any) -> Table:
         made.append(steps)
-        return original(_config, steps, **_more)
+        return original(config, steps, **more)
 
     from engines import samplers
 
