@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import signal
 import sys
@@ -95,7 +96,7 @@ class Worker:
         control = self._settings.topics.control
         yield self.engine.serve()
         yield self.hands.tell_news(self._publisher)
-        yield self.delivery.serve(self.consumer.settled, self.consumer.finish)
+        yield self.delivery.serve(self.consumer.settled, self.hands.news_told, self.consumer.finish)
         yield self.consumer.serve()
         yield self.reporter.serve()
         yield follow(self._settings.kafka.bootstrap_servers, control, self.hands.cancel)
@@ -108,16 +109,12 @@ class Worker:
         await self.reporter.send()
         try:
             async with asyncio.timeout(self._settings.worker.grace_s):
-                await self._drained()
+                await self.hands.empty.wait()
         except TimeoutError:
             log.warning("the running batch is handed back: it took longer than the grace period")
             for flight in self.hands.runs:
                 self.hands.give_up(flight)
         await self.reporter.send()
-
-    async def _drained(self) -> None:
-        while self.hands.runs:
-            await asyncio.sleep(0.02)
 
     def _change(self) -> None:
         self.reporter.change()
@@ -151,6 +148,15 @@ def with_threads(catalog: Catalog, threads: int) -> Catalog:
     return msgspec.structs.replace(catalog, models=models)
 
 
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions themselves in nested groups of them."""
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from leaves(one)
+    else:
+        yield error
+
+
 async def main(settings: Settings) -> None:
     """Run one GPU consumer until SIGTERM or SIGINT."""
     stop = asyncio.Event()
@@ -171,4 +177,10 @@ if __name__ == "__main__":
         chosen = read_settings()
     except BadSetting as error:
         sys.exit(str(error))
-    uvloop.run(main(chosen))
+    try:
+        uvloop.run(main(chosen))
+    except* Exception as group:
+        # Whoever watches over the process starts another; what happened is told without words that may quote a prompt.
+        for one in leaves(group):
+            log.critical("worker ends", exc_info=one)
+        os._exit(1)

@@ -156,7 +156,7 @@ class Consumer(ConsumerRebalanceListener):
             if (flight.partition, flight.offset) in lost:
                 log.warning("a running batch is another worker's now", extra={"partition": flight.partition})
                 self._hands.give_up(flight)
-        self.generation = self._kafka._coordinator.generation
+        self.generation = self._kafka._coordinator.generation  # noqa: SLF001 - aiokafka tells it nowhere else
         self.settled.set()
 
     async def _poll(self) -> None:
@@ -189,4 +189,3 @@ class Consumer(ConsumerRebalanceListener):
 
 def _start(committed: int | None, first: int, end: int) -> int:
     return committed if committed is not None and first <= committed <= end else first
-

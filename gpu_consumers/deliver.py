@@ -23,9 +23,7 @@ Item = tuple[Flight, Told]
 class Delivery:
     """Delivers what is told, in order. Nothing of a run that was given up gets past it."""
 
-    def __init__(
-        self, *, worker: str, topics: Topics, publisher: Publisher, uploader: Uploader, metrics: Metrics
-    ) -> None:
+    def __init__(self, *, worker: str, topics: Topics, publisher: Publisher, uploader: Uploader, metrics: Metrics) -> None:
         self._worker = worker
         self._topic = topics.outcomes
         self._publisher = publisher
@@ -37,30 +35,33 @@ class Delivery:
         """Queue what was told of a run."""
         self._told.put_nowait((flight, told))
 
-    async def serve(self, settled: asyncio.Event, done: Callable[[Flight], Awaitable[None]]) -> None:
-        """Deliver until cancelled. `done` is called for each run whose outcomes are all durable.
+    async def serve(
+        self, settled: asyncio.Event, before: Callable[[], Awaitable[None]], done: Callable[[Flight], Awaitable[None]]
+    ) -> None:
+        """Deliver until cancelled: `before` is awaited before outcomes go out, `done` when all those of a run are durable.
 
         While the group rebalances (`settled` is clear) nobody knows whose a batch is: what is finished waits for that.
         """
         while True:
             flight, told = await self._told.get()
-            if await self._deliver(flight, told, settled) and told.over:
+            if await self._deliver(flight, told, settled, before) and told.over:
                 await done(flight)
 
-    async def _deliver(self, flight: Flight, told: Told, settled: asyncio.Event) -> bool:
+    async def _deliver(self, flight: Flight, told: Told, settled: asyncio.Event, before: Callable[[], Awaitable[None]]) -> bool:
         await settled.wait()
         if flight.lost:
             return False
         began = time.monotonic()
         outputs = await self._uploader.store(flight, told.made)
         self._metrics.upload_time.observe(time.monotonic() - began)
+        await before()
         await settled.wait()
         if flight.lost:
             await self._uploader.remove([output for several in outputs for output in several])
             return False
         outcomes = self._outcomes(flight, told, outputs)
         await self._publisher.publish([Record(self._topic, one.id.encode() or None, encode(one)) for one in outcomes])
-        return True
+        return not flight.lost
 
     def _outcomes(self, flight: Flight, told: Told, outputs: list[list[Output]]) -> list[Outcome]:
         now = time.time()

@@ -16,6 +16,11 @@ from contracts.events import Dead, Job, JobError
 from contracts.work import Outcome, PackedBatch, QueuedJob
 from gpu_consumers.frames import Run, Task
 
+KEPT_AS_TEXT = 2 * 1_048_576
+"""Bytes; JSON may write one of them as six."""
+KEPT = 10 * 1_048_576
+"""Bytes of an unreadable record that its dead letter keeps: with base64 it still fits a record. The rest is where it was."""
+
 read_batch = Decoder(PackedBatch)
 _read_queued = Decoder(QueuedJob)
 _read_job = Decoder(Job)
@@ -98,18 +103,18 @@ def _unreadable(run: int, source: Source, value: bytes | None, error: Invalid, n
 def verdict(source: Source, place: int, value: bytes | None, error: Invalid, now: float) -> Outcome:
     """The outcome of bytes that are no job, with the bytes in the dead letter; a result only if the id can be read."""
     loose = read_loosely(value)
-    id, tenant = _name(loose, "id"), _name(loose, "tenant")
+    job_id, tenant = _name(loose, "id"), _name(loose, "tenant")
     cause = JobError(code="invalid_batch", message=f"{error.field}: {error.reason}")
-    silent = not (id and tenant)
+    silent = not (job_id and tenant)
     return Outcome(
-        id=id,
+        id=job_id,
         tenant=tenant,
         state="rejected" if silent else "failed",
         at=now,
         error=cause,
         silent=silent,
         source=f"{source.topic}/{source.partition}@{source.offset}#{place}",
-        dead=_dead(source, id, tenant, value, cause, now),
+        dead=_dead(source, job_id, tenant, value, cause, now),
     )
 
 
@@ -132,9 +137,11 @@ def _text(value: bytes | None) -> tuple[str, Literal["utf-8", "base64", "null"]]
     if value is None:
         return "", "null"
     try:
-        return value.decode(), "utf-8"
+        if len(value) <= KEPT_AS_TEXT:
+            return value.decode(), "utf-8"
     except UnicodeDecodeError:
-        return base64.b64encode(value).decode(), "base64"
+        pass
+    return base64.b64encode(value[:KEPT]).decode(), "base64"
 
 
 def _field(loose: object, name: str) -> object:
@@ -149,9 +156,7 @@ def _name(loose: object, name: str) -> str:
 def order_for(flight: Flight, model: ModelSpec, images: Callable[[int], bytes | None]) -> Run:
     """What the engine process is asked."""
     tasks = [_task(entry, images(place)) for place, entry in enumerate(flight.entries)]
-    return Run(
-        run=flight.run, model=model.ref, engine=model.engine, path=model.path, options=dict(model.options), tasks=tasks
-    )
+    return Run(run=flight.run, model=model.ref, engine=model.engine, path=model.path, options=dict(model.options), tasks=tasks)
 
 
 def _task(entry: Entry, image: bytes | None) -> Task:

@@ -46,6 +46,9 @@ class Hands:
         self._cancels = Cancels()
         self._numbers = itertools.count(1)
         self._news: asyncio.Queue[list[Record]] = asyncio.Queue()
+        self.empty = asyncio.Event()
+        """Set while nothing is in hand."""
+        self.empty.set()
         self.engine: EngineProcess
         """Set once by whoever makes both: they know each other."""
 
@@ -58,6 +61,7 @@ class Hands:
         """Take a batch in hand."""
         flight = open_batch(next(self._numbers), source, value, time.time())
         self._flights[flight.run] = flight
+        self.empty.clear()
         if flight.unreadable:
             log.error(
                 "%d jobs of a batch could not be read", len(flight.unreadable),
@@ -86,8 +90,8 @@ class Hands:
             self.engine.drop(flight.run, cancelled + without)
 
     def _cancelled(self, flight: Flight) -> list[int]:
-        names = ((p, e.queued.tenant, e.queued.id) for p, e in enumerate(flight.entries))
-        return [place for place, tenant, id in names if (tenant, id) in self._cancels]
+        named = enumerate((entry.queued.tenant, entry.queued.id) for entry in flight.entries)
+        return [place for place, name in named if name in self._cancels]
 
     def cancel(self, order: Control) -> None:
         """A job was cancelled: it is left out at the next step, or when its batch comes."""
@@ -109,6 +113,8 @@ class Hands:
     def forget(self, flight: Flight) -> None:
         """The run is over, or given up."""
         self._flights.pop(flight.run, None)
+        if not self._flights:
+            self.empty.set()
         self._progress.forget(flight.run)
 
     # What the engine process tells.

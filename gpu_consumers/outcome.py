@@ -42,9 +42,7 @@ def unmade(flight: Flight, one: Unmade, now: float, worker: str) -> Outcome:
 
 
 def _batch(flight: Flight, place: int, worker: str) -> BatchInfo:
-    return BatchInfo(
-        id=flight.batch.id, size=len(flight.entries), worker=worker, attempt=flight.entries[place].queued.attempt
-    )
+    return BatchInfo(id=flight.batch.id, size=len(flight.entries), worker=worker, attempt=flight.entries[place].queued.attempt)
 
 
 def _timings(flight: Flight, place: int, now: float, run_s: float, gpu_s: float) -> Timings:

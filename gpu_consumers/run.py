@@ -46,7 +46,7 @@ class BatchRun:
             report = self._engine.step()
         except EngineBroken:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is narrowed down to one request
             return self._stumble(error)
         return self._accounted(report)
 
@@ -73,7 +73,7 @@ class BatchRun:
             raise
         except Unsupported as error:
             return self._refuse(group, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the same
             return self._halve(group, error)
         self._active = {request.id: request for request in group}
         return StepReport()

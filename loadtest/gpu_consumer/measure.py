@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 import psutil
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from msgspec import Raw
 
@@ -140,8 +140,11 @@ def _cpu(parent: psutil.Process) -> tuple[float, float]:
 
 def _print(jobs: int, took: float, before: tuple[float, float], after: tuple[float, float], idle: int) -> None:
     parent, child = ((b - a) / jobs * 1e6 for a, b in zip(before, after, strict=True))
-    print(f"{jobs} jobs in {took:.2f} s: {jobs / took:,.0f} jobs/s; µs of CPU a job: parent {parent:.1f}, engine {child:.1f},"
-          f" together {parent + child:.1f} = {1e6 / (parent + child):,.0f} jobs/s a core; {idle} reports without work")  # fmt: skip
+    a_core = 1e6 / (parent + child)
+    print(f"{jobs} jobs in {took:.2f} s: {jobs / took:,.0f} jobs/s, {idle} reports without work")
+    print(
+        f"µs of CPU a job: parent {parent:.1f}, engine {child:.1f}, together {parent + child:.1f} = {a_core:,.0f} jobs/s a core"
+    )
 
 
 async def _topics(bootstrap: str, topics: Topics) -> None:
@@ -159,7 +162,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=40_000)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--slots", type=int, default=2)
-    parser.add_argument("--folder", type=Path, help="where objects and the broker keep their files; default: the temporary folder")
+    parser.add_argument("--folder", type=Path, help="where objects and the broker's log go")
     parser.add_argument("--repeat", type=int, default=1)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder, LocalKafka(Path(folder) / "kafka") as kafka:

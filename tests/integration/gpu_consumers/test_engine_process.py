@@ -81,7 +81,7 @@ def order(run: int, count: int, *, steps: int = 4, engine: str = "noop", deadlin
     return Run(run=run, model=f"noop{options}@1", engine=engine, path="", options=options, tasks=[task] * count)
 
 
-LONG = {"steps": 3000, "base_s": 60.0}
+LONG: dict[str, Any] = {"steps": 3000, "base_s": 60.0}
 """A step each 20 ms for a minute."""
 
 

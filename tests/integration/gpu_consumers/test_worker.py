@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import signal
@@ -77,10 +76,10 @@ async def test_a_worker_killed_again_and_again_loses_no_job_and_commits_nothing_
     async with workers({"base_s": 0.4}) as one:
         work = batches(12, 8)
         await one.send(work)
-        for kill in range(3):
+        for _ in range(3):
             worker = await one.start()
             before = len(one.outcomes)
-            await eventually(lambda before=before: len(one.outcomes) > before, what=f"work before kill {kill}")
+            await one.more_than(before)
             worker.kill()
             await worker.ended()
             await nothing_committed_untold(one, work)
@@ -188,7 +187,7 @@ async def test_a_worker_that_lost_its_partitions_tells_nothing_of_its_batch(work
         await one.all_seen()
         assert set(one.copies().values()) == {1}
         assert name not in {outcome.batch.worker for outcome in one.outcomes if outcome.batch}
-        assert len([path for path in (tmp_path / "objects").rglob("*.png")]) == 2
+        assert len(list((tmp_path / "objects").rglob("*.png"))) == 2
 
 
 async def test_a_record_that_is_no_batch_is_answered_and_does_not_block_its_partition(workers: Opened) -> None:
@@ -239,9 +238,9 @@ async def test_a_tenant_starts_from_its_own_objects_and_no_one_elses(workers: Op
         await one.all_told({"job-0-0"})
         key = one.outcomes[0].outputs[0].key
         wanted = {"own": ("t", key), "others": ("thief", key), "outside": ("t", "t/../../x"), "url": ("t", "http://127.0.0.1/")}
-        await one.send([batch("i", [queued(id, tenant=tenant, image=image) for id, (tenant, image) in wanted.items()])], 0)
+        await one.send([batch("i", [queued(name, tenant=whose, image=image) for name, (whose, image) in wanted.items()])], 0)
         await one.all_told(set(wanted))
-        assert {id: one.states()[id] for id in wanted} == {
+        assert {name: one.states()[name] for name in wanted} == {
             "own": {"succeeded"}, "others": {"failed"}, "outside": {"failed"}, "url": {"failed"},
         }  # fmt: skip
         assert not any(outcome.error.retryable for outcome in one.outcomes if outcome.error)
@@ -263,7 +262,7 @@ async def test_progress_is_told_and_no_prompt_is_in_any_log(workers: Opened) -> 
         assert "secret" not in log
 
 
-async def test_several_kills_at_once_of_parent_and_engine_leave_no_process_behind(workers: Opened) -> None:
+async def test_a_killed_worker_leaves_no_engine_process_behind(workers: Opened) -> None:
     async with workers(LONG, partitions=1) as one:
         await one.send(batches(1, 1, steps=STEPS))
         worker = await one.start()
@@ -280,4 +279,3 @@ async def test_several_kills_at_once_of_parent_and_engine_leave_no_process_behin
             return False
 
         await eventually(gone, within=5.0, what="the end of the engine process")
-        await asyncio.sleep(0)

@@ -15,9 +15,7 @@ Hook = Callable[[Sequence[Request]], None]
 
 def requests(count: int, steps: int = 3) -> list[Request]:
     return [
-        Request(
-            id=str(n), task="text-to-image", prompt=f"secret {n}", width=8, height=8, steps=steps, guidance=1.0, seed=n
-        )
+        Request(id=str(n), task="text-to-image", prompt=f"secret {n}", width=8, height=8, steps=steps, guidance=1.0, seed=n)
         for n in range(count)
     ]
 

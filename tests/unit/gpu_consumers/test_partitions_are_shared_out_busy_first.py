@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpu_consumers.assign import Claim, _read, share_out
@@ -16,6 +16,7 @@ members = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(members, st.integers(0, 8))
 def test_every_partition_has_one_owner_and_shares_differ_by_one_at_most(claims: dict[str, Claim], count: int) -> None:
     shares = share_out(claims, range(count))
@@ -24,6 +25,7 @@ def test_every_partition_has_one_owner_and_shares_differ_by_one_at_most(claims: 
     assert max(sizes) - min(sizes) <= 1
 
 
+@settings(deadline=None)
 @given(members, st.integers(1, 8))
 def test_a_member_keeps_what_it_wants_most(claims: dict[str, Claim], count: int) -> None:
     once = share_out(claims, range(count))
@@ -31,6 +33,7 @@ def test_a_member_keeps_what_it_wants_most(claims: dict[str, Claim], count: int)
     assert share_out(settled, range(count)) == once
 
 
+@settings(deadline=None)
 @given(st.integers(1, 8), st.integers(1, 7), st.data())
 def test_nobody_loses_the_partition_whose_batch_runs_when_one_joins(count: int, workers: int, data: st.DataObject) -> None:
     names = [f"w{number}" for number in range(workers)]
@@ -57,6 +60,7 @@ def test_more_workers_than_partitions_leaves_some_with_none() -> None:
     assert sorted(map(len, shares.values())) == [0, 0, 1]
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_a_claim_that_cannot_be_read_is_no_claim(data: bytes) -> None:
     assert isinstance(_read(data), Claim)

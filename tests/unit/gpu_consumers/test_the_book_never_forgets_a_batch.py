@@ -99,7 +99,7 @@ class World(RuleBasedStateMachine):
         assert {p for p, _ in self.running} <= set(self.book.busy)
 
 
-World.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+World.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestBook = World.TestCase
 
 

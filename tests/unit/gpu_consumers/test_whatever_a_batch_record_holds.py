@@ -7,7 +7,7 @@ import time
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.codec import encode
@@ -28,6 +28,7 @@ def test_a_good_batch_is_all_pending_jobs() -> None:
     assert not flight.unreadable
 
 
+@settings(deadline=None)
 @given(st.one_of(st.none(), st.binary(), st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["id", "jobs", "tenant", "model", "x"]), inner),
