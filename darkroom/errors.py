@@ -56,5 +56,12 @@ class Conflict(DarkroomError):
         self.code = error.code if error else "conflict"
 
 
+def innermost(failure: BaseException) -> BaseException:
+    """The first cause that can be told in plain words, among tasks that ended together."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = next((one for one in failure.exceptions if isinstance(one, DarkroomError)), failure.exceptions[0])
+    return failure
+
+
 def _reason(error: JobError | None, state: str) -> tuple[str, str, bool]:
     return (error.code, error.message, error.retryable) if error else (state, "", False)

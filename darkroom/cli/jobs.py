@@ -15,8 +15,9 @@ from rich.table import Table
 from contracts.events import Result, State
 from darkroom.cli import show
 from darkroom.cli.where import Where, json_option, where_options
+from darkroom.errors import DarkroomError
 from infra.jobstore import open_jobs
-from streams.ports import JobRow
+from streams.ports import JobRow, StoreUnavailable
 
 
 @click.command
@@ -36,11 +37,14 @@ def jobs(*, tenant: str | None, state: State | None, limit: int, json: bool, whe
 
 
 async def _rows(where: Where, tenant: str | None, state: State | None, limit: int) -> list[JobRow]:
-    store = open_jobs(where.running().job_store)
     try:
-        return await store.recent(tenant, state, limit)
-    finally:
-        await store.close()
+        store = open_jobs(where.running().job_store)
+        try:
+            return await store.recent(tenant, state, limit)
+        finally:
+            await store.close()
+    except (StoreUnavailable, ValueError) as error:
+        raise DarkroomError(f"The job store does not answer: {error}") from error
 
 
 def _plain(row: JobRow) -> dict[str, Any]:

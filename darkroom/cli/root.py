@@ -63,6 +63,8 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain once more at its end.
         return FAILED
+    except OSError as error:
+        return _told(f"darkroom: {error.strerror or error}: {error.filename or ''}".rstrip(": "), FAILED)
 
 
 def _status(answer: object) -> int:

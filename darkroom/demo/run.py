@@ -16,7 +16,7 @@ from darkroom.demo.plan import plan
 from darkroom.demo.progress import shown
 from darkroom.demo.report import save_all, table
 from darkroom.demo.story import Course, tell
-from darkroom.errors import DarkroomError
+from darkroom.errors import DarkroomError, innermost
 from darkroom.running import Running
 from darkroom.system.plan import Options
 from darkroom.system.run import System
@@ -41,32 +41,33 @@ class Demo:
         self._data = Path(tempfile.mkdtemp(prefix="darkroom-demo-"))
         self._courses = [Course(number=number, part=part) for number, part in enumerate(plan(model), start=1)]
         self._ready: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
+        self._play: asyncio.Task[None] | None = None
         self._system = System(Options(data=self._data), say=self._say, ready=self._ready.set_result, download=download)
 
     def stop(self) -> None:
         """End early; asked again, at once."""
-        self._system.stop()
+        if self._play and not self._play.done():
+            self._play.cancel()
+        else:
+            self._system.stop()
 
     async def run(self) -> None:
         """Start, play, report, stop. Raises `DarkroomError` when something went wrong; the logs are kept then."""
         began = time.monotonic()
         self._say("Starting Kafka, streams, settle and a worker …")
         life = asyncio.create_task(self._system.run())
-        story = asyncio.create_task(self._story(began))
-        try:
-            await asyncio.wait((life, story), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            early = not story.done()
-            story.cancel()
-            self._system.stop()
-            ends = await asyncio.gather(life, story, return_exceptions=True)
-        failure = next((one for one in ends if isinstance(one, Exception)), None)
-        if failure is None:
-            shutil.rmtree(self._data, ignore_errors=True)
-        else:
+        story = self._play = asyncio.create_task(self._story(began))
+        await asyncio.wait((life, story), return_when=asyncio.FIRST_COMPLETED)
+        story.cancel()
+        told = await asyncio.gather(story, return_exceptions=True)
+        self._system.stop()
+        ends = await asyncio.gather(life, return_exceptions=True)
+        failure = next((innermost(one) for one in (*ends, *told) if isinstance(one, Exception)), None)
+        if failure:
             self._say(f"Logs are kept in {self._data / 'logs'}")
             raise failure
-        if early:
+        shutil.rmtree(self._data, ignore_errors=True)
+        if story.cancelled():
             raise DarkroomError("The demo was stopped before its end.")
 
     async def _story(self, began: float) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from darkroom import running
-from darkroom.errors import DarkroomError
+from darkroom.errors import innermost
 from darkroom.running import Process, Running
 from darkroom.system.claim import Claim
 from darkroom.system.keep import Keeper
@@ -79,7 +79,7 @@ class System:
             failure = (await asyncio.gather(life, return_exceptions=True))[0]
             await self._end()
         if isinstance(failure, Exception):
-            raise _innermost(failure)
+            raise innermost(failure)
 
     async def _live(self) -> None:
         """Kafka, then the topics, then the rest; all kept until cancelled."""
@@ -152,10 +152,3 @@ class System:
 def _folder(url: str) -> str:
     parts = urlsplit(url)
     return str(Path(unquote(parts.path)).resolve()) if parts.scheme == "file" else url
-
-
-def _innermost(failure: BaseException) -> BaseException:
-    """The first real cause in a group of tasks that ended together."""
-    while isinstance(failure, BaseExceptionGroup):
-        failure = next((one for one in failure.exceptions if isinstance(one, DarkroomError)), failure.exceptions[0])
-    return failure
