@@ -52,29 +52,27 @@ def run(arguments: Sequence[str]) -> int:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # What matters of it is told in one line, below.
     try:
         return _status(root.main(list(arguments), prog_name="darkroom", standalone_mode=False))
-    except click.UsageError as error:
-        return _told(f"{_path(error)}: {error.format_message()} Try --help.", USAGE)
-    except click.ClickException as error:
-        return _told(f"darkroom: {error.format_message()}", error.exit_code)
-    except DarkroomError as error:
-        return _told(f"darkroom: {error}", FAILED)
-    except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain once more at its end.
         return FAILED
-    except OSError as error:
-        return _told(f"darkroom: {error.strerror or error}: {error.filename or ''}".rstrip(": "), FAILED)
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except (click.ClickException, DarkroomError, OSError) as error:
+        text, status = _in_words(error)
+        show.note(text)
+        return status
+
+
+def _in_words(error: Exception) -> tuple[str, int]:
+    if isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx else "darkroom"
+        return f"{path}: {error.format_message()} Try --help.", USAGE
+    if isinstance(error, click.ClickException):
+        return f"darkroom: {error.format_message()}", error.exit_code
+    if isinstance(error, OSError) and not isinstance(error, DarkroomError):
+        return f"darkroom: {error.strerror or error}: {error.filename or ''}".rstrip(": "), FAILED
+    return f"darkroom: {error}", FAILED
 
 
 def _status(answer: object) -> int:
     return answer if isinstance(answer, int) else 0
-
-
-def _path(error: click.UsageError) -> str:
-    return error.ctx.command_path if error.ctx else "darkroom"
-
-
-def _told(text: str, status: int) -> int:
-    show.note(text)
-    return status

@@ -27,4 +27,5 @@ def download_progress() -> Iterator[Callable[[int, int], None]]:
     try:
         yield report
     finally:
-        bar.stop()
+        if bar.live.is_started:  # stopping one that never ran prints an empty line
+            bar.stop()

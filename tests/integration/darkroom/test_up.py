@@ -116,7 +116,7 @@ def _read_result(servers: str, topic: str, id: str) -> dict[str, Any]:
         end = time.monotonic() + 60
         while (record := reader.poll(1)) is None or record.key() != id.encode():
             assert time.monotonic() < end, "no result"
-        return dict(json.loads(record.value()))
+        return dict(json.loads(record.value() or b""))
     finally:
         reader.close()
 
