@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from infra.local.kafka import LocalKafka
+from streams.publish import Publisher, Record, Unpublishable
+from tests.support.topics import create_topics
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+PARTITIONS = 4
+
+
+async def read(bootstrap: str, topic: str) -> list[Any]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    places = [TopicPartition(topic, n) for n in range(PARTITIONS)]
+    consumer.assign(places)
+    await consumer.seek_to_beginning(*places)
+    ends = await consumer.end_offsets(places)
+    found: list[Any] = []
+    while len(found) < sum(ends.values()):
+        for records in (await consumer.getmany(timeout_ms=100)).values():
+            found += records
+    await consumer.stop()
+    return found
+
+
+async def test_records_go_where_any_other_client_sends_their_keys(bootstrap: str, topic_prefix: str) -> None:
+    await create_topics(bootstrap, {topic_prefix: PARTITIONS})
+    keys = [f"job-{n}".encode() for n in range(100)]
+    async with Publisher(bootstrap) as publisher:
+        await publisher.publish([Record(topic_prefix, key, b"ours") for key in keys])
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    await asyncio.gather(*[await producer.send(topic_prefix, b"theirs", key) for key in keys])
+    await producer.stop()
+    placed: dict[bytes, set[tuple[int, bytes]]] = {}
+    for one in await read(bootstrap, topic_prefix):
+        placed.setdefault(one.key, set()).add((one.partition, one.value))
+    assert all(len({partition for partition, _ in found}) == 1 for found in placed.values())
+    assert all({who for _, who in found} == {b"ours", b"theirs"} for found in placed.values())
+
+
+async def test_records_keep_their_order_headers_and_empty_values_over_many_batches(bootstrap: str, topic_prefix: str) -> None:
+    await create_topics(bootstrap, {topic_prefix: PARTITIONS})
+    body = b"x" * 20_000
+    records = [Record(topic_prefix, b"one", b"%d " % n + body, [("n", b"%d" % n)]) for n in range(100)]
+    async with Publisher(bootstrap) as publisher:
+        ends = await publisher.publish([*records, Record(topic_prefix, b"one", None)])
+    found = await read(bootstrap, topic_prefix)
+    assert [one.value and one.value.split()[0] for one in found] == [*(b"%d" % n for n in range(100)), None]
+    assert [dict(one.headers).get("n") for one in found[:100]] == [b"%d" % n for n in range(100)]
+    assert list(ends.values()) == [101]
+
+
+async def test_what_kafka_will_never_take_is_refused_and_the_next_chunk_goes_through(bootstrap: str, topic_prefix: str) -> None:
+    await create_topics(bootstrap, {topic_prefix: PARTITIONS}, {"max.message.bytes": "10000"})
+    async with Publisher(bootstrap) as publisher:
+        with pytest.raises(Unpublishable):
+            await publisher.publish([Record(topic_prefix, b"a", b"x" * 100_000)])
+        await publisher.publish([Record(topic_prefix, b"a", b"small")])
+    assert [one.value for one in await read(bootstrap, topic_prefix)] == [b"small"]
+
+
+async def test_several_tasks_share_one_publisher(bootstrap: str, topic_prefix: str) -> None:
+    await create_topics(bootstrap, {topic_prefix: PARTITIONS})
+    async with Publisher(bootstrap) as publisher:
+        chunks = [[Record(topic_prefix, b"%d-%d" % (task, n), b"") for n in range(50)] for task in range(10)]
+        await asyncio.gather(*(publisher.publish(chunk) for chunk in chunks))
+    found = await read(bootstrap, topic_prefix)
+    assert len({one.key for one in found}) == len(found) == 500
+
+
+async def test_a_broker_that_dies_and_comes_back_costs_no_record(own_kafka: LocalKafka, topic_prefix: str) -> None:
+    await create_topics(own_kafka.bootstrap, {topic_prefix: PARTITIONS})
+    async with Publisher(own_kafka.bootstrap) as publisher:
+        await publisher.publish([Record(topic_prefix, b"before", b"")])
+        own_kafka.kill9()
+        chunk = [Record(topic_prefix, b"%d" % n, b"") for n in range(100)]
+        publishing = asyncio.create_task(publisher.publish(chunk))
+        await asyncio.to_thread(own_kafka.start)
+        await publishing
+    assert {one.key for one in await read(own_kafka.bootstrap, topic_prefix)} == {b"before", *(record.key for record in chunk)}
