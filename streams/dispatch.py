@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 from uuid import uuid4
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from contracts.codec import Decoder, Invalid, encode
 from contracts.events import TIERS, Tier
@@ -19,6 +19,7 @@ from contracts.headers import event_headers
 from contracts.metrics import Metrics
 from contracts.topics import Topics
 from contracts.work import PackedBatch, QueuedHead, WorkerReport
+from streams.dispatched import Tail
 from streams.expire import expired as expired_outcome
 from streams.expire import unreadable
 from streams.policy.batching import Formed, Scheduler
@@ -34,9 +35,6 @@ TICK_S = 0.25
 
 SEND_S = 120.0
 """Longer than Kafka's own time limits: what is on its way for so long hangs."""
-
-WINDOW_BYTES = 64 * 1_048_576
-"""Bytes of one tier's jobs in memory, for jobs that carry large inputs."""
 
 REMEMBERED = 65_536
 """Dispatched records of a tier that are remembered: more than the chunk ledger lets pass an unfinished one."""
@@ -59,9 +57,20 @@ class Wire(Protocol):
         """Write batches; the offset of each, or None for one that was certainly not written. Raises if it can't tell."""
         ...
 
-    async def outcomes(self, records: Sequence[Record]) -> None:
-        """Write outcomes, whatever it takes."""
+    async def others(self, records: Sequence[Record]) -> None:
+        """Write outcomes, and jobs that go back to their queue, whatever it takes."""
         ...
+
+
+class DispatchOptions(Struct, frozen=True, kw_only=True):
+    """Limits of one pool's dispatcher."""
+
+    window_jobs: int
+    """Jobs of one tier in memory; a chunk more may come on top."""
+    window_bytes: int = 64 * 1_048_576
+    """Bytes of one tier's jobs in memory, for jobs that carry large inputs."""
+    away_s: float
+    """A process that stood still for so long may have lost its queues without knowing: the session timeout."""
 
 
 class Dispatcher:
@@ -75,7 +84,7 @@ class Dispatcher:
         scheduler: Scheduler,
         wire: Wire,
         metrics: Metrics,
-        window_jobs: int,
+        options: DispatchOptions,
         clock: Callable[[], float],
     ) -> None:
         self.scheduler = scheduler
@@ -85,7 +94,8 @@ class Dispatcher:
         self._topics = topics
         self._wire = wire
         self._metrics = metrics
-        self._window_jobs = window_jobs
+        self._options = options
+        self._tidied = 0.0
         self._clock = clock
         self._dispatched: dict[Tier, Recall[int, bool]] = {tier: Recall(REMEMBERED) for tier in TIERS}
         self._news = asyncio.Event()
@@ -94,15 +104,17 @@ class Dispatcher:
         self._last_sent = clock()
         self._failure: str | None = None
         self._headers = event_headers("batch", "batch")
+        self._queued = event_headers("queued", "batch")
         self._tell = Tell(topics, "batch")
 
     # -- news
 
-    def take_over(self, ends: dict[int, int], dispatched: Iterable[tuple[Tier, int]]) -> None:
+    def take_over(self, tail: Tail) -> None:
         """The queues are ours: what was dispatched before, and where the batches end."""
-        for tier, offset in dispatched:
+        for tier, offset, run in tail.dispatched:
             self._dispatched[tier][offset] = True
-        for partition, end in ends.items():
+            self.scheduler.remember(run.tenant, run.id, run.attempt)
+        for partition, end in tail.ends.items():
             self.scheduler.ended(partition, end)
         self._last_sent, self.active = self._clock(), True
         self._news.set()
@@ -116,7 +128,7 @@ class Dispatcher:
     async def room(self, tier: Tier) -> None:
         """Returns when the window takes more jobs of this tier."""
         window = self.scheduler.window
-        while window.jobs[tier] >= self._window_jobs or window.bytes[tier] >= WINDOW_BYTES:
+        while window.jobs[tier] >= self._options.window_jobs or window.bytes[tier] >= self._options.window_bytes:
             self._room.clear()
             await self._room.wait()
             window = self.scheduler.window
@@ -164,12 +176,18 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Decide whenever there is news or a time has come. Ends by being cancelled."""
+        looked = self._clock()
         while True:
             await self._wait()
             self._news.clear()
+            now = self._clock()
+            if self.active and now - looked > self._options.away_s:
+                # The group may have given the queues to another scheduler meanwhile, and there is no way to tell.
+                self._fail(f"this process stood still for {now - looked:.1f} s")
             if self.active:
-                self._pass(self._clock())
+                self._pass(now)
             self._show()
+            looked = now
 
     async def _wait(self) -> None:
         at = self.scheduler.wake_at() if self.active else None
@@ -180,7 +198,8 @@ class Dispatcher:
             return
 
     def _pass(self, now: float) -> None:
-        if expired := self.scheduler.expire(now):
+        expired = self.scheduler.expire(now)
+        if expired:
             self._start(self._tell_expired(expired, now))
         batches: list[Formed] = []
         while (formed := self.scheduler.form(now)) is not None:
@@ -188,8 +207,18 @@ class Dispatcher:
         if batches:
             self._last_sent = now
             self._start(self._send(batches, now))
-        if expired or batches:
+        stranded = self._stranded(now)
+        if expired or batches or stranded:
             self._room.set()
+
+    def _stranded(self, now: float) -> bool:
+        if now - self._tidied < TICK_S:
+            return False
+        self._tidied = now
+        stranded = self.scheduler.stranded(now)
+        if stranded:
+            self._start(self._move(stranded))
+        return bool(stranded)
 
     def stuck(self, patience_s: float) -> str | None:
         """Why this loop cannot be relied on any more, if so. To be asked regularly by someone else."""
@@ -218,7 +247,10 @@ class Dispatcher:
         self._news.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             # Whether it arrived is unknown, and only a new start can find out.
-            self._failure = f"sending failed for good ({type(error).__name__})"
+            self._fail(f"sending failed for good ({type(error).__name__})")
+
+    def _fail(self, why: str) -> None:
+        self._failure, self.active = self._failure or why, False
 
     # -- out
 
@@ -260,12 +292,18 @@ class Dispatcher:
             self._dispatched[job.tier][job.offset] = True
 
     async def _tell_expired(self, jobs: Sequence[Waiting], now: float) -> None:
-        await self._wire.outcomes([self._tell.outcome(expired_outcome(job, now)) for job in jobs])
+        await self._wire.others([self._tell.outcome(expired_outcome(job, now)) for job in jobs])
         _done(self.scheduler.landed(jobs))
+
+    async def _move(self, jobs: Sequence[Waiting]) -> None:
+        log.warning("%d jobs of pool %s are for models that no worker runs: moved back", len(jobs), self.pool)
+        queues = self._topics.queues(self.pool)
+        await self._wire.others([Record(queues[job.tier], job.head.id.encode(), job.body, self._queued) for job in jobs])
+        _done(self.scheduler.moved(jobs, self._clock()))
 
     async def _bury(self, record: Any, error: Invalid, ticket: Ticket) -> None:
         log.error("job at %s[%d]@%d cannot be read: %s", record.topic, record.partition, record.offset, error.field)
-        await self._wire.outcomes([self._tell.outcome(unreadable(record, error, self._clock()))])
+        await self._wire.others([self._tell.outcome(unreadable(record, error, self._clock()))])
         ticket.done()
 
     def _show(self) -> None:

@@ -20,7 +20,7 @@ from contracts.events import Tier
 from contracts.topics import MAX_RECORD_BYTES, Topics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +30,22 @@ SKEW_MS = 60_000
 POLL_MS = 200
 
 
-class Sources(Struct, frozen=True):
-    """The part of a batch that names its jobs' records; the jobs themselves are skipped over."""
+class Run(Struct, frozen=True, gc=False):
+    """The part of a job that names its run."""
+
+    tenant: str
+    id: str
+    attempt: int = 1
+
+
+class Names(Struct, frozen=True):
+    """The part of a batch that names its jobs and their records; all else in it is skipped over."""
 
     sources: list[tuple[Tier, int]]
+    jobs: list[Run]
 
 
-_sources = Decoder(Sources)
+_names = Decoder(Names)
 
 
 class Tail(Struct, frozen=True, kw_only=True):
@@ -44,8 +53,8 @@ class Tail(Struct, frozen=True, kw_only=True):
 
     ends: dict[int, int]
     """Partition to its end offset."""
-    dispatched: set[tuple[Tier, int]]
-    """Tier and offset of every job that was dispatched and is not committed on its queue."""
+    dispatched: list[tuple[Tier, int, Run]]
+    """Tier and offset of every job that was dispatched and is not committed on its queue, and its run."""
 
 
 async def read_tail(bootstrap: str, topics: Topics, pool: str) -> Tail:
@@ -58,7 +67,7 @@ async def read_tail(bootstrap: str, topics: Topics, pool: str) -> Tail:
         ends: dict[TopicPartition, int] = await reader.end_offsets(batches)
         starts = await _starts(reader, list(ends), since)
         records = _records(reader, starts, ends)
-        dispatched = {(tier, at) async for record in records for tier, at in _named(record) if at >= committed[tier]}
+        dispatched = [one async for record in records for one in _named(record) if one[1] >= committed[one[0]]]
     return Tail(ends={tp.partition: end for tp, end in ends.items()}, dispatched=dispatched)
 
 
@@ -134,9 +143,11 @@ async def _records(reader: Any, starts: Mapping[TopicPartition, int], ends: Mapp
         left = {tp for tp in left if await reader.position(tp) < ends[tp]}
 
 
-def _named(record: Any) -> list[tuple[Tier, int]]:
+def _named(record: Any) -> Iterator[tuple[Tier, int, Run]]:
     try:
-        return _sources(record.value).sources
+        names = _names(record.value)
     except Invalid:
         log.warning("batch at %s[%d]@%d cannot be read", record.topic, record.partition, record.offset)
-        return []
+        return
+    for (tier, offset), run in zip(names.sources, names.jobs, strict=True):
+        yield tier, offset, run

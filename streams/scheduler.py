@@ -76,7 +76,7 @@ class PoolScheduler:
         await self.dispatcher.drain()  # what is on its way must be in the tail, or be known not to have arrived
         tail = await self._tail()
         self._wire.learn(tail.ends)
-        self.dispatcher.take_over(tail.ends, tail.dispatched)
+        self.dispatcher.take_over(tail)
         self._ready.set()
         took = time.monotonic() - began
         log.info("scheduling %s: %d jobs were dispatched before, %.2f s", self.dispatcher.pool, len(tail.dispatched), took)

@@ -40,8 +40,8 @@ class KafkaWire:
         if self._producer is not None:
             await self._producer.stop()
 
-    async def outcomes(self, records: Sequence[Record]) -> None:
-        """Write outcomes, again and again if need be: the first one counts."""
+    async def others(self, records: Sequence[Record]) -> None:
+        """Write outcomes and queued jobs, again and again if need be: of these, the first one counts."""
         await self._publisher.publish(records)
 
     async def batches(self, records: Sequence[Record]) -> list[Offset]:

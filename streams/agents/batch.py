@@ -20,7 +20,7 @@ from contracts.topics import Topics
 from contracts.work import WorkerReport
 from streams.chunks import RawSchema
 from streams.chunks.watch import exit_process
-from streams.dispatch import Dispatcher
+from streams.dispatch import Dispatcher, DispatchOptions
 from streams.policy.batching import Scheduler
 from streams.policy.fill import CatalogCaps
 from streams.publish import Publisher
@@ -43,6 +43,8 @@ class BatchOptions(Struct, frozen=True, kw_only=True):
     """Jobs of one tier held in memory."""
     batch_wait_s: float
     """How long an idle worker waits for company for the only job there is."""
+    session_timeout_s: float = 6.0
+    """How long a silent process keeps its queues."""
     clock: Callable[[], float] = time.time
     give_up: Callable[[str], None] = exit_process
     """Called with the reason when a scheduler is stuck; ends the process, so that a standby takes over."""
@@ -101,7 +103,7 @@ def new_batching(options: BatchOptions, catalog: Catalog, publisher: Publisher, 
             scheduler=Scheduler(CatalogCaps(catalog), batch_wait_s=options.batch_wait_s),
             wire=wire,
             metrics=metrics,
-            window_jobs=options.window_jobs,
+            options=DispatchOptions(window_jobs=options.window_jobs, away_s=options.session_timeout_s),
             clock=options.clock,
         )
         return PoolScheduler(dispatcher, wire, options.topics, options.give_up)

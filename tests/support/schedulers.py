@@ -76,15 +76,31 @@ class SchedulerProcess:
     async def kill(self) -> None:
         await self._end(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Let it stand still, as a machine that swaps or sleeps does."""
+        self._send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._send(signal.SIGCONT)
+
+    def _send(self, number: signal.Signals) -> None:
+        assert self._process
+        self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Its exit status, once it has ended."""
+        assert self._process
+        return await asyncio.wait_for(self._process.wait(), 30)
+
     async def stop(self) -> int:
         """Ask it to stop; its exit status."""
         return await self._end(signal.SIGTERM)
 
     async def _end(self, number: signal.Signals) -> int:
-        assert self._process
-        if self._process.returncode is None:
-            self._process.send_signal(number)
-        return await asyncio.wait_for(self._process.wait(), 30)
+        if self.running:
+            self._send(number)
+        return await self.ended()
 
 
 async def kill_all(processes: Iterable[SchedulerProcess]) -> None:

@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.codec import Decoder, encode
 from contracts.events import Control
 from contracts.work import Outcome
+from streams.chunks import STUCK_EXIT_STATUS
 from streams.publish import Publisher, Record
 from tests.support.eventually import eventually
 from tests.support.queued import queue_record, queued_job
@@ -193,6 +194,66 @@ async def test_a_standby_goes_on_within_the_session_timeout(bootstrap: str, topi
         await eventually(lambda: worker.ran[("third", 1)], what="the standby dispatched")
         assert time.monotonic() - began < 2 * settings.kafka.session_timeout_s + 3
         assert set(ran([worker]).values()) == {1}
+
+
+async def test_a_scheduler_that_stood_still_gives_up_instead_of_dispatching_again(
+    bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    async with system(bootstrap, topic_prefix, tmp_path) as (settings, scheduler, publisher):
+        frozen = await scheduler()
+        await frozen.scheduling()
+        await queue(publisher, settings, ["held"])
+        await eventually(lambda: lag_is(bootstrap, settings, 1), what="the job is on its queue")
+        frozen.freeze()
+        standby = await scheduler()
+        await standby.scheduling()
+        async with ReportingWorker(bootstrap, settings.topics) as worker:
+            await eventually(lambda: worker.ran[("held", 1)], what="the standby dispatched")
+            frozen.thaw()
+            assert await frozen.ended() == STUCK_EXIT_STATUS
+            await queue(publisher, settings, ["next"])
+            await eventually(lambda: worker.ran[("next", 1)], what="the standby goes on")
+            assert set(ran([worker]).values()) == {1}
+
+
+async def test_one_job_that_nobody_can_run_does_not_hold_back_what_is_committed(
+    bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    opened = system(bootstrap, topic_prefix, tmp_path)
+    async with opened as (settings, scheduler, publisher), ReportingWorker(bootstrap, settings.topics) as worker:
+        await scheduler()
+        await queue(publisher, settings, ["absent"], model="absent@1")
+        await queue(publisher, settings, ["job-1"])
+        await eventually(lambda: worker.ran[("job-1", 1)], what="the job behind it ran")
+        await eventually(lambda: committed(bootstrap, settings, at_least=2), what="both offsets are committed")
+        worker.models.append("absent@1")
+        await eventually(lambda: worker.ran[("absent", 1)], what="it ran once somebody could")
+        assert set(ran([worker]).values()) == {1}
+
+
+@asynccontextmanager
+async def asking(bootstrap: str, group: str) -> AsyncIterator[Any]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def committed(bootstrap: str, settings: Settings, at_least: int) -> bool:
+    queue_of = TopicPartition(settings.topics.queue("default", "ordinary"), 0)
+    async with asking(bootstrap, settings.topics.group("streams")) as consumer:
+        consumer.assign([queue_of])
+        return (await consumer.committed(queue_of) or 0) >= at_least
+
+
+async def lag_is(bootstrap: str, settings: Settings, records: int) -> bool:
+    queue_of = TopicPartition(settings.topics.queue("default", "ordinary"), 0)
+    async with asking(bootstrap, settings.topics.group("streams")) as consumer:
+        consumer.assign([queue_of])
+        ends = await consumer.end_offsets([queue_of])
+        return bool(ends[queue_of] - (await consumer.committed(queue_of) or 0) == records)
 
 
 async def acting(active: SchedulerProcess, standby: SchedulerProcess) -> SchedulerProcess:
