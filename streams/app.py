@@ -17,7 +17,6 @@ from infra.observe import observe
 from infra.settings import Settings, read_settings
 from streams.agents import admit, batch, control
 from streams.chunks import install_chunks, quick_settings
-from streams.dispatch import DispatchOptions
 from streams.policy.validate import Models
 from streams.ports import JobStore
 from streams.process import Crashed, main
@@ -51,8 +50,9 @@ def attach_batching(app: Any, settings: Settings, catalog: Catalog, publisher: P
     options = batch.BatchOptions(
         bootstrap=settings.kafka.bootstrap_servers,
         topics=settings.topics,
-        dispatch=DispatchOptions(window_jobs=settings.streams.window_jobs, away_s=settings.kafka.session_timeout_s),
+        window_jobs=settings.streams.window_jobs,
         batch_wait_s=settings.streams.batch_wait_s,
+        session_timeout_s=settings.kafka.session_timeout_s,
     )
     batching = batch.new_batching(options, catalog, publisher, metrics)
     batch.attach(app, batching=batching, topics=settings.topics)
