@@ -76,9 +76,14 @@ class ChunkConsumer(Consumer):
             try:
                 yield TP(*piece.partition), self._deliver(piece)
             except Hole as hole:
-                self.log.warning("Reading again from the last commit: %s", hole)
-                await self.perform_seek()
+                self.log.warning("A run was lost between fetch and delivery, reading it again: %s", hole)
+                await self._mend(piece)
                 return
+
+    async def _mend(self, piece: Slice) -> None:
+        self._pending.drop(piece.partition)
+        if (tail := self.ledger.tail(piece.partition)) is not None:
+            await self._thread.mend(piece.epoch, piece.partition, tail)
 
     def _offer(self) -> None:
         """Tell the thread which partitions to take from: the active ones with room and with nothing waiting here."""

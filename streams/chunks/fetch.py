@@ -84,6 +84,10 @@ class FetchThread(AIOKafkaConsumerThread):
         """Read again from ``points`` (partitions not named there: from this epoch's first record), in a new epoch."""
         await self.call_thread(self._rewind, points)
 
+    async def mend(self, epoch: int, partition: Partition, offset: int) -> None:
+        """Read one partition again from ``offset``, within the epoch: nothing that was delivered becomes void."""
+        await self.call_thread(self._mend, epoch, partition, offset)
+
     async def commit_in(self, epoch: int, offsets: dict[Any, int]) -> bool:
         """Commit, unless a rebalance or a rewind has ended that epoch."""
         done: bool = await self.call_thread(self._commit_in, epoch, offsets)
@@ -156,6 +160,11 @@ class FetchThread(AIOKafkaConsumerThread):
             for tp in assignment.tps & self._next.keys():
                 consumer._fetcher.seek_to(tp, points.get(tp, self._first[tp]))
         self._start_epoch(assignment)
+
+    async def _mend(self, epoch: int, partition: Partition, offset: int) -> None:
+        if epoch == self.epoch:
+            self._ensure_consumer()._fetcher.seek_to(partition, offset)
+            self._next[partition] = offset
 
     async def _commit_in(self, epoch: int, offsets: dict[Any, int]) -> bool:
         if epoch != self.epoch:

@@ -54,5 +54,8 @@ class Pending:
     def partitions(self) -> KeysView[Partition]:
         return self._queues.keys()
 
+    def drop(self, partition: Partition) -> None:
+        self._queues.pop(partition, None)
+
     def clear(self) -> None:
         self._queues.clear()

@@ -105,6 +105,8 @@ async def test_run_that_is_lost_on_its_way_is_read_again(
             await eventually(lambda n=n: len(lost) > n)  # type: ignore[misc]
         await eventually(lambda: _more_until(bootstrap, topic, lambda: set(values(events)) >= set(numbers(20))))
     assert len(lost) > 5
+    offsets = [record.offset for event in events for record in event.value]
+    assert offsets == list(range(len(offsets))), "each once, in order: nothing else is repeated for it"
 
 
 async def test_seek_before_anything_is_committed_delivers_from_the_beginning(bootstrap: str, topic_prefix: str) -> None:
