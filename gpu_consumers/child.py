@@ -54,8 +54,9 @@ def sender(sock: socket.socket) -> Send:
 def main(fd: int) -> None:
     """Serve the parent at the other end of this socket."""
     sys.excepthook = print_bare
-    # A terminal's Ctrl-C reaches the whole process group; when to stop is the parent's decision.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal and a service manager signal the whole process group; when to stop is the parent's decision.
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_IGN)
     die_with_parent()
     sock = socket.socket(fileno=fd)
     inbox, send = Inbox(), sender(sock)

@@ -20,7 +20,7 @@ from tests.support.batches import batch, batches, catalog, queued
 from tests.support.eventually import eventually
 from tests.support.workers import Pool, pool
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 LONG: dict[str, Any] = {"base_s": 4.0}
 """Engine options: a batch takes four seconds, in as many steps as its jobs have."""
@@ -106,7 +106,8 @@ async def test_a_worker_told_to_stop_finishes_what_runs_and_leaves_the_ready_bat
         await one.send(work)
         worker = await one.start()
         await one.begun("job-0-0")
-        worker.kill(signal.SIGTERM)
+        for pid in (*worker.engines, worker.pid):  # as a service manager does
+            os.kill(pid, signal.SIGTERM)
         await eventually(lambda: one.reports[-1].leaving, what="the report of leaving")
         assert not one.outcomes
         assert await worker.ended() == 0
