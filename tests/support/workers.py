@@ -27,6 +27,8 @@ from streams.publish import Publisher, Record
 from tests.support.eventually import eventually
 from tests.support.topics import create_topics
 
+START = 180.0
+"""Seconds until something is given up that needs a worker to start: it imports a lot, and the machine may be busy."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -54,7 +56,7 @@ class WorkerProcess:
         """Signal the parent."""
         self.process.send_signal(signal_number)
 
-    async def ended(self, within: float = 30.0) -> int:
+    async def ended(self, within: float = START) -> int:
         """Wait for its end; returns its exit status."""
         return await asyncio.wait_for(self.process.wait(), within)
 
@@ -129,11 +131,11 @@ class Pool:
 
     async def more_than(self, count: int) -> None:
         """Wait until more outcomes than this were read."""
-        await eventually(lambda: len(self.outcomes) > count, what=f"more than {count} outcomes")
+        await eventually(lambda: len(self.outcomes) > count, within=START, what=f"more than {count} outcomes")
 
     async def begun(self, id: str) -> None:
         """Wait until a job runs."""
-        await eventually(lambda: id in self.starts(), what=f"the start of {id}")
+        await eventually(lambda: id in self.starts(), within=START, what=f"the start of {id}")
 
     def states(self) -> dict[str, set[str]]:
         """Job id to the states told of it."""
@@ -146,11 +148,11 @@ class Pool:
         """Outcomes per job."""
         return Counter(one.id for one in self.outcomes)
 
-    async def all_told(self, ids: set[str], within: float = 60.0) -> None:
+    async def all_told(self, ids: set[str], within: float = START) -> None:
         """Wait until each of these jobs has an outcome."""
         await eventually(lambda: ids <= self.states().keys(), within=within, what=f"an outcome for each of {len(ids)} jobs")
 
-    async def at_work(self, count: int = 1, within: float = 40.0) -> None:
+    async def at_work(self, count: int = 1, within: float = START) -> None:
         """Wait until so many workers share all partitions."""
 
         def shared() -> bool:

@@ -25,7 +25,7 @@ PROMPT = "a red circle left of a blue square"
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(SCENES is None or not Path(SCENES.path).is_dir(), reason="the built-in model is not there"),
 ]
 

@@ -18,7 +18,7 @@ from gpu_consumers.engine import EngineProcess
 from gpu_consumers.frames import Run, Started, Stepped, Task, Told
 from tests.support.eventually import eventually
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 
 @dataclass
@@ -64,7 +64,7 @@ async def engine(hang_s: float = 60.0) -> AsyncIterator[tuple[EngineProcess, Wit
     process = EngineProcess(witness, hang_s=hang_s)
     serving = asyncio.create_task(process.serve())
     try:
-        await eventually(lambda: process.ready, what="the engine process is ready")
+        await eventually(lambda: process.ready, within=120, what="the engine process is ready")
         yield process, witness
     finally:
         pid = process.pid

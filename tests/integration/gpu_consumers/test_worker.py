@@ -18,9 +18,9 @@ from contracts.work import Batch
 from streams.publish import Publisher, Record
 from tests.support.batches import batch, batches, catalog, queued
 from tests.support.eventually import eventually
-from tests.support.workers import Pool, pool
+from tests.support.workers import START, Pool, pool
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 LONG: dict[str, Any] = {"base_s": 4.0}
 """Engine options: a batch takes four seconds, in as many steps as its jobs have."""
@@ -181,7 +181,7 @@ async def test_a_worker_that_lost_its_partitions_tells_nothing_of_its_batch(work
         for pid in (zombie.pid, *zombie.engines):
             os.kill(pid, signal.SIGSTOP)
         await one.start()
-        await eventually(lambda: one.starts()["job-0-0"] == 2, what="the second worker at the batch")
+        await eventually(lambda: one.starts()["job-0-0"] == 2, within=START, what="the second worker at the batch")
         for pid in (*zombie.engines, zombie.pid):
             os.kill(pid, signal.SIGCONT)
         await one.all_told(ids(work))
