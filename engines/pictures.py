@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +14,15 @@ from engines.errors import Unsupported
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 """What people send. Pillow knows dozens of formats more, and their decoders are where its holes were."""
+
+_UNREADABLE = (
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,  # an error where warnings are: Pillow warns far above our own cap
+    OSError,
+    SyntaxError,
+    ValueError,
+)
 
 
 def look(data: bytes, *, max_pixels: int) -> tuple[int, int]:
@@ -35,13 +43,10 @@ def read(data: bytes, width: int, height: int, *, max_pixels: int) -> npt.NDArra
 @contextmanager
 def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
     try:
-        with warnings.catch_warnings():
-            # Our own cap, below, is lower than the one Pillow warns at.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                if image.width * image.height > max_pixels:
-                    raise Unsupported("image", f"has more than {max_pixels} pixels")
-                yield image
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > max_pixels:
+                raise Unsupported("image", f"has more than {max_pixels} pixels")
+            yield image
+    except _UNREADABLE:
         # Pillow's texts may quote what it read.
         raise Unsupported("image", "is not a readable PNG, JPEG or WebP picture") from None
