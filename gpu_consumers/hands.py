@@ -45,6 +45,7 @@ class Hands:
         self._flights: dict[int, Flight] = {}
         self._cancels = Cancels()
         self._numbers = itertools.count(1)
+        self._restarts = 0
         self._news: asyncio.Queue[list[Record]] = asyncio.Queue()
         self.empty = asyncio.Event()
         """Set while nothing is in hand."""
@@ -149,13 +150,14 @@ class Hands:
 
     def lost(self, run: int, code: str) -> None:
         """The engine process ended in the middle of a run: one attempt of its jobs is gone."""
-        self._metrics.engine_restarts.inc()
         flight = self._flights.get(run)
         if flight is not None:
             self._fail_all(flight, code, "the engine process ended during the run", retryable=True)
 
     def changed(self) -> None:
         """The engine process is up, or down."""
+        self._metrics.engine_restarts.inc(self.engine.restarts - self._restarts)
+        self._restarts = self.engine.restarts
         self._changed()
 
     async def tell_news(self, publisher: Publisher) -> None:
