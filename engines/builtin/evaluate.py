@@ -1,0 +1,90 @@
+"""Evaluates a model folder on prompts whose combinations it never saw, and on ones it did.
+
+python -m engines.builtin.evaluate --model engines/builtin/model --engine onnx -n 200 --out evaluation
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.builtin.onnx_sampler import OnnxSampler
+from engines.builtin.score import Answer, Sampler, answer, contact_sheet, questions, shares
+
+SHEET = 40
+
+
+def torch_sampler(model: Path) -> Sampler:
+    """The folder as a diffusers pipeline."""
+    import torch  # the default engine does without
+    from diffusers import StableDiffusion3Pipeline
+
+    facts = json.loads((model / "darkroom.json").read_text())
+    pipeline: Any = StableDiffusion3Pipeline.from_pretrained(model)
+    pipeline.set_progress_bar_config(disable=True)
+
+    def run(prompts: list[str], seeds: list[int], canvas: tuple[int, int]) -> NDArray[np.uint8]:
+        made = pipeline(
+            prompts,
+            width=canvas[0],
+            height=canvas[1],
+            num_inference_steps=facts["steps"]["default"],
+            guidance_scale=facts["guidance"]["default"],
+            max_sequence_length=facts["empty_t5_tokens"],
+            generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+            output_type="np",
+        )
+        return np.rint(made.images * 255).astype(np.uint8)
+
+    return run
+
+
+def evaluate(sampler: Sampler, count: int, seed: int) -> tuple[dict[str, Any], list[Answer]]:
+    """Shares right for each group of prompts, and the answers of the held-out mix."""
+    groups: dict[str, Any] = {}
+    mix: list[Answer] = []
+    for side, held_out in (("held-out", True), ("training", False)):
+        for name, objects in (("one object", 1), ("two objects", 2), ("mix", None)):
+            answers = answer(questions(count, held_out=held_out, objects=objects, seed=seed), sampler)
+            groups[f"{side}, {name}"] = {aspect: round(share, 4) for aspect, share in shares(answers).items()}
+            print(side, name, groups[f"{side}, {name}"], flush=True)  # noqa: T201 (progress)
+            mix = answers if held_out and objects is None else mix
+    return groups, mix
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=Path(__file__).parent / "model")
+    parser.add_argument("--engine", choices=["onnx", "torch"], default="onnx")
+    parser.add_argument("-n", type=int, default=200, help="prompts of each group")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("evaluation"))
+    options = parser.parse_args()
+    sampler = OnnxSampler(options.model) if options.engine == "onnx" else torch_sampler(options.model)
+    groups, mix = evaluate(sampler, options.n, options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+    report = {"engine": options.engine, "prompts of each group": options.n, "seed": options.seed, "shares right": groups}
+    report["seconds a picture, alone, 128×128"] = _speed(sampler)
+    (options.out / "evaluation.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    contact_sheet(mix[:SHEET]).save(options.out / "held-out.png", optimize=True)
+
+
+def _speed(sampler: Sampler) -> float:
+    """Median of five, after one to warm up."""
+    spent = []
+    for seed in range(6):
+        start = time.perf_counter()
+        sampler(["a red circle above a blue square on a yellow background"], [seed], (128, 128))
+        spent.append(time.perf_counter() - start)
+    return round(float(np.median(spent[1:])), 3)
+
+
+if __name__ == "__main__":
+    main()
