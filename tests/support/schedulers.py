@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-SESSION_S = 2.0
+SESSION_S = 6.0
+"""As shipped: on a loaded machine a shorter one expires without anybody having died."""
 
 
 def settings_for(bootstrap: str, prefix: str, *, window_jobs: int = 5000) -> Settings:

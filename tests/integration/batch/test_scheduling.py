@@ -192,7 +192,7 @@ async def test_a_standby_goes_on_within_the_session_timeout(bootstrap: str, topi
         await victim.kill()
         began = time.monotonic()
         await eventually(lambda: worker.ran[("third", 1)], what="the standby dispatched")
-        assert time.monotonic() - began < 2 * settings.kafka.session_timeout_s + 3
+        assert time.monotonic() - began < settings.kafka.session_timeout_s + 10
         assert set(ran([worker]).values()) == {1}
 
 
@@ -259,7 +259,7 @@ async def lag_is(bootstrap: str, settings: Settings, records: int) -> bool:
 async def acting(active: SchedulerProcess, standby: SchedulerProcess) -> SchedulerProcess:
     """Whichever of the two has the queues now: the standby says so if it does."""
     try:
-        await asyncio.wait_for(standby.scheduling(), 3)
+        await asyncio.wait_for(standby.scheduling(), 5)
     except TimeoutError:
         return active
     return standby
