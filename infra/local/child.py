@@ -23,24 +23,32 @@ class Child:
     process (see leash.py). It has a session of its own: Ctrl-C reaches its owner alone, who stops it in order.
     """
 
-    def __init__(self, argv: Sequence[str], *, log: Path, env: Mapping[str, str], keep_fd: int) -> None:
-        """Start `argv` in the log's folder; `keep_fd` (a lock) stays open in it."""
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str],
+        keep_fd: int,
+        death: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        """Start `argv` in the log's folder; `keep_fd` (a lock) stays open in it, `death` comes when we die."""
         self._ended = threading.Event()
         self._started = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._failure: OSError | None = None
-        arguments = (list(argv), log, dict(env), keep_fd)
+        leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), str(int(death))]
+        arguments = ([*leash, *argv], log, dict(env), keep_fd)
         threading.Thread(target=self._run, args=arguments, name=f"child-{log.stem}", daemon=True).start()
         self._started.wait()
         if self._failure:
             raise self._failure
 
     def _run(self, argv: list[str], log: Path, env: dict[str, str], keep_fd: int) -> None:
-        leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid())]
         try:
             with log.open("ab") as out:
                 self._process = subprocess.Popen(
-                    [*leash, *argv], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                    argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
                     cwd=log.parent, env=env, pass_fds=(keep_fd,), start_new_session=True,
                 )  # fmt: skip
         except OSError as error:
