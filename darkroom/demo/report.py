@@ -15,7 +15,9 @@ from darkroom.demo.sheet import Print, draw_sheet
 from darkroom.demo.story import Course
 from darkroom.save import save_outputs
 
-NUMBERS = frozenset({"queued", "run", "batch"})
+NUMBERS = frozenset({"", "queued", "run", "batch"})
+WIDTHS = {"": 2, "tenant": 10, "tier": 8, "size": 7, "queued": 7, "run": 7, "batch": 5, "ended": 11}
+"""Columns of the table, and the characters each is given before the prompt is cut."""
 
 
 def save_all(courses: Sequence[Course], folder: Path) -> list[Path]:
@@ -60,13 +62,13 @@ def _line(course: Course) -> bytes:
 def table(courses: Sequence[Course]) -> Table:
     """What became of each."""
     grid = Table(box=None, pad_edge=False)
-    for name in ("", "tenant", "tier", "size", "queued", "run", "batch", "ended"):
-        grid.add_column(name, no_wrap=True, min_width=len(name), justify="right" if name in NUMBERS else "left")
+    for name, width in WIDTHS.items():
+        grid.add_column(name, no_wrap=True, min_width=width, justify="right" if name in NUMBERS else "left")
     grid.add_column("prompt", no_wrap=True, overflow="ellipsis", ratio=1)
     for course in courses:
         grid.add_row(*_row(course))
         if remark := _remark(course):
-            grid.add_row(*[""] * 8, remark)
+            grid.add_row(*[""] * len(WIDTHS), remark)
     return grid
 
 

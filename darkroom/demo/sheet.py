@@ -13,7 +13,7 @@ COLUMNS = 5
 CELL = 240
 """Side of the square in which a picture stands (pixels)."""
 GAP = 20
-CAPTION = 64
+CAPTION = 84
 """Height of what is written below a picture (pixels)."""
 LINE = 18
 FONT = ImageFont.load_default(15)
@@ -47,7 +47,7 @@ def _place(sheet: Image.Image, one: Print, left: int, top: int) -> None:
     sheet.paste(picture, (x, y))
     pen = ImageDraw.Draw(sheet)
     pen.rectangle((x - 1, y - 1, x + picture.width, y + picture.height), outline=FRAME)
-    lines = textwrap.wrap(one.caption, 32)[:2]
+    lines = textwrap.wrap(one.caption, 32)[:3]
     for number, text in enumerate(lines):
         pen.text((left + CELL // 2, top + CELL + 6 + number * LINE), text, INK, FONT, anchor="ma")
     pen.text((left + CELL // 2, top + CELL + 8 + len(lines) * LINE), one.credit, GREY, SMALL, anchor="ma")

@@ -14,7 +14,7 @@ import pytest
 from darkroom import Client, Inputs, Job, new_id
 from tests.integration.darkroom.conftest import Up, command, program
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 def jobs(count: int) -> list[Job]:
@@ -64,7 +64,7 @@ def test_nothing_outlives_a_system_that_was_killed_and_the_next_one_starts(tmp_p
         try:
             assert all_gone(running, within=1)
             with Client(data=second.data) as client:
-                assert client.submit(jobs(1)[0]).result(60).state == "succeeded"
+                assert client.submit(jobs(1)[0]).result(120).state == "succeeded"
             assert second.stop() == 0, second.text
         finally:
             second.kill()

@@ -22,14 +22,14 @@ from PIL import Image
 from darkroom import AsyncClient, Client, Conflict, Inputs, Job, JobFailed, new_id
 from tests.integration.darkroom.conftest import ROOT, Up, command, program
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 def noop(prompt: str = "a red circle", **inputs: Any) -> Job:
     return Job(id=new_id(), tenant="acme", task="text-to-image", model="noop", inputs=Inputs(prompt=prompt, **inputs))
 
 
-def until(condition: Callable[[], Any], within: float = 60.0) -> Any:
+def until(condition: Callable[[], Any], within: float = 120.0) -> Any:
     end = time.monotonic() + within
     while not (seen := condition()):
         assert time.monotonic() < end, "in vain"
@@ -40,7 +40,7 @@ def until(condition: Callable[[], Any], within: float = 60.0) -> Any:
 def test_a_job_runs_and_its_picture_is_saved(up: Up, tmp_path: Path) -> None:
     with Client(data=up.data, tenant="acme") as client:
         job = client.submit("a red circle", model="noop", width=64, height=32, count=2)
-        files = job.save(tmp_path / "circle.png", timeout=60)
+        files = job.save(tmp_path / "circle.png", timeout=120)
         result = job.result()
         states = [one.state for one in job.status()]
     assert [file.name for file in files] == ["circle.png", "circle-2.png"]
@@ -54,7 +54,7 @@ def test_a_job_runs_and_its_picture_is_saved(up: Up, tmp_path: Path) -> None:
 def test_a_job_of_an_earlier_process_is_found(up: Up) -> None:
     job = noop()
     with Client(data=up.data) as client:
-        client.submit(job).result(60)
+        client.submit(job).result(120)
     with Client(data=up.data) as later:
         assert later.result(job.id, 30).state == "succeeded"
         assert [one.state for one in later.status(job.id)][-1] == "succeeded"
@@ -63,10 +63,10 @@ def test_a_job_of_an_earlier_process_is_found(up: Up) -> None:
 def test_the_same_job_sent_again_runs_once_also_after_its_end(up: Up) -> None:
     job = noop()
     with Client(data=up.data) as client:
-        first = client.submit(job).result(60)
-        assert client.submit(job).result(60) == first
+        first = client.submit(job).result(120)
+        assert client.submit(job).result(120) == first
     with Client(data=up.data) as later:
-        assert later.submit(job).result(60) == first
+        assert later.submit(job).result(120) == first
 
 
 def test_another_job_under_a_taken_id_is_a_conflict(up: Up) -> None:
@@ -75,13 +75,13 @@ def test_another_job_under_a_taken_id_is_a_conflict(up: Up) -> None:
     with Client(data=up.data) as client:
         first, second = client.submit_many([job, other])
         with pytest.raises(Conflict):
-            second.result(60)
-        assert first.result(60).state == "succeeded"
+            second.result(120)
+        assert first.result(120).state == "succeeded"
 
 
 def test_an_invalid_job_fails_naming_the_field(up: Up) -> None:
     with Client(data=up.data, tenant="acme") as client, pytest.raises(JobFailed, match="width") as caught:
-        client.submit("a red circle", model="noop", width=13).result(60)
+        client.submit("a red circle", model="noop", width=13).result(120)
     assert caught.value.state == "rejected"
     assert caught.value.result.error is not None
 
@@ -113,7 +113,7 @@ def _read_result(servers: str, topic: str, id: str) -> dict[str, Any]:
     )
     try:
         reader.assign([TopicPartition(topic, one, 0) for one in reader.list_topics(topic, 10).topics[topic].partitions])
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while (record := reader.poll(1)) is None or record.key() != id.encode():
             assert time.monotonic() < end, "no result"
         return dict(json.loads(record.value() or b""))
@@ -173,7 +173,7 @@ def test_a_job_cancelled_before_it_comes_never_runs(up: Up) -> None:
     with Client(data=up.data, tenant="acme") as client:
         client.cancel(job.id)
         until(lambda: command_status(up)["waiting"]["jobs"] == 0)
-        result = client.submit(job).result(60, check=False)
+        result = client.submit(job).result(120, check=False)
     assert result.state == "cancelled"
 
 
@@ -185,7 +185,7 @@ def command_status(up: Up) -> dict[str, Any]:
 
 def test_status_shows_every_part(up: Up) -> None:
     with Client(data=up.data) as client:
-        client.submit(noop()).result(60)
+        client.submit(noop()).result(120)
     facts = command_status(up)
     assert {one["name"] for one in facts["processes"]} == {"kafka", "streams", "settle", "worker-1"}
     assert all(one["ready"] for one in facts["processes"])
@@ -243,7 +243,7 @@ def test_the_examples_run(up: Up, tmp_path: Path, script: str) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr
