@@ -134,12 +134,12 @@ async def _drain(consumer: AIOKafkaConsumer, places: list[TopicPartition]) -> li
 
 
 @asynccontextmanager
-async def streams(bootstrap: str, prefix: str, folder: Path) -> AsyncIterator[Streams]:
+async def streams(bootstrap: str, prefix: str, folder: Path, *, session_s: float = SESSION_S) -> AsyncIterator[Streams]:
     """All topics under a prefix; every process is killed at the end."""
     catalog = folder / "models.toml"
     catalog.write_text(CATALOG)
     settings = Settings(
-        kafka=Kafka(bootstrap_servers=bootstrap, prefix=f"{prefix}.", batch_partitions=2, session_timeout_s=SESSION_S),
+        kafka=Kafka(bootstrap_servers=bootstrap, prefix=f"{prefix}.", batch_partitions=2, session_timeout_s=session_s),
         store=Store(jobs=f"sqlite:///{folder / 'jobs.db'}", objects=f"file://{folder / 'objects'}"),
         models=Models(catalog=str(catalog)),
     )
