@@ -96,7 +96,8 @@ class LocalKafka:
     def start(self, timeout: float = 120.0) -> Self:
         """Start the broker and return when clients can use it; nothing happens when it runs.
 
-        `timeout` is in seconds: 50 were seen at a load of 30 on two cores; a broker that ends is noticed at once. Raises a LocalKafkaError.
+        `timeout` is in seconds: 50 were seen at a load of 30 on two cores; a broker that ends is noticed at once.
+        Raises a LocalKafkaError.
         """
         for tries_left in reversed(range(TRIES)):
             try:
