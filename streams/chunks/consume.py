@@ -44,6 +44,7 @@ class ChunkConsumer(Consumer):
         super().__init__(transport, callback, *args, **kwargs)
         self._read_offset = _NoReadOffsets()
         self._pending = Pending()
+        self._emptied = False  # agents' queues were cleared under chunks of the present epoch
         self._committing = 0  # the epoch of the commit under way; Faust has one at a time
         self.ledger = Ledger(monotonic, transport.window, on_room=self._look_again)
 
@@ -67,6 +68,8 @@ class ChunkConsumer(Consumer):
         if not self.app.flow_control.is_active():
             await self.wait_first(self.app.flow_control.acquire(), timeout=timeout)
             return
+        if self._emptied:
+            await self.perform_seek()
         self._offer()
         for run in await self._thread.poll(timeout):
             self._receive(run)
@@ -115,6 +118,7 @@ class ChunkConsumer(Consumer):
 
     def _start_epoch(self, epoch: int) -> None:
         if epoch > self.ledger.epoch:
+            self._emptied = False
             self._pending.clear()
             self.ledger.begin(epoch)
 
@@ -165,6 +169,11 @@ class ChunkConsumer(Consumer):
     async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
         self._start_epoch(self._thread.epoch)
         await super().on_partitions_assigned(assigned, generation_id)
+
+    def resume_flow(self) -> None:
+        """Faust has just cleared the agents' queues. With one rebalance upon another it may do so after we delivered again."""
+        super().resume_flow()
+        self._emptied = any(True for _ in self.ledger.oldest())
 
     async def perform_seek(self) -> None:
         """Read again whatever is not committed. Faust's own leaves a partition without a commit where it is, and loses."""

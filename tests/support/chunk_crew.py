@@ -76,6 +76,7 @@ class Crew:
 
     async def end(self, worker: Process, how: signal.Signals) -> int:
         self.running.remove(worker)
+        assert worker.returncode is None, f"a worker ended by itself with status {worker.returncode}"
         worker.send_signal(how)
         return await worker.wait()
 
@@ -86,5 +87,7 @@ class Crew:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for worker in list(self.running):
-            await self.end(worker, signal.SIGKILL)
+        for worker in self.running:
+            if worker.returncode is None:
+                worker.kill()
+            await worker.wait()

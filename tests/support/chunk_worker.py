@@ -29,7 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out")
     parser.add_argument("--group")
     parser.add_argument("--chunk-max", type=int, default=50)
-    parser.add_argument("--stuck-after", type=float, default=60.0)
+    parser.add_argument("--stuck-after", type=float, default=600.0)
     parser.add_argument("--fail", action="store_true", help="raise at every chunk")
     return parser.parse_args()
 

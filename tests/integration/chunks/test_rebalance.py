@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -121,6 +122,27 @@ async def test_seek_before_anything_is_committed_delivers_from_the_beginning(boo
         for event in events:
             event.ack()
         await eventually(lambda: _all(_commits(bootstrap, group, topic), 10))
+
+
+async def test_chunks_cleared_from_the_queue_of_an_agent_come_again(bootstrap: str, topic_prefix: str) -> None:
+    topic = group = topic_prefix
+    await create_topics(bootstrap, {topic: 1})
+    await send_all(bootstrap, topic, numbers(20))
+    events: list[Any] = []
+    gate = asyncio.Event()
+
+    async def take(event: Any) -> None:
+        events.append(event)
+        await gate.wait()
+        event.ack()
+
+    async with running(bootstrap, group, [topic], take, chunk_max=10) as app:
+        await eventually(lambda: app.consumer.ledger.tail((topic, 0)) == 20 and values(events) == numbers(10))
+        app.flow_control.resume()  # what Faust's recovery does, when it comes late
+        app.consumer.resume_flow()
+        gate.set()
+        await eventually(lambda: set(values(events)) == set(numbers(20)))
+        await eventually(lambda: _all(_commits(bootstrap, group, topic), 20))
 
 
 async def _all(found: Any, wanted: int) -> bool:
