@@ -1,6 +1,6 @@
 """A model folder: a standard diffusers pipeline, and beside it what Darkroom adds.
 
-``darkroom.json`` is optional. It may hold ``version``, ``tasks``, bounds (``width``, ``height``, ``steps``,
+``darkroom.json`` is optional. It may hold ``name``, ``version``, ``tasks``, bounds (``width``, ``height``, ``steps``,
 ``guidance`` with ``min``, ``max``, ``multiple``; ``max_pixels``, ``max_count``) and ``empty_t5_tokens``, the number
 of zero tokens a Stable Diffusion 3 without its third text encoder was trained with.
 """
@@ -40,8 +40,8 @@ class ModelFolder:
 
     @property
     def name(self) -> str:
-        """The folder's own name."""
-        return self.path.name
+        """As darkroom.json says; else the folder's own."""
+        return str(self.facts.get("name") or ("builtin" if self.path == BUILTIN else self.path.name))
 
     @property
     def empty_t5_tokens(self) -> int:

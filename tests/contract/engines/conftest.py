@@ -26,6 +26,8 @@ class Case:
     load: Callable[[Path], Engine]
     size: int = 64
     """Pixels, each side: a size the model takes."""
+    small: int = 32
+    """Pixels of a smaller side that it takes as well."""
     tolerance: int = 1
     """Levels of 255 by which a picture may differ when it shares its forward passes: the order of additions in a
     matrix product depends on the batch, by some 1e-6, which now and then tips a level's rounding."""
@@ -58,13 +60,13 @@ CASES = [
     Case(name="toy", load=lambda _: toy_engine(), tolerance=0),
     Case(name="toy-padded", load=lambda _: toy_engine(buckets=(1, 2, 4, 8, 16)), tolerance=0),
     Case(name="toy-ancestral", load=lambda _: toy_engine(scheduler=DDIM), tolerance=0),
-    Case(name="onnx-builtin", load=lambda _: load("onnx", "", {"threads": 1}), size=128),
+    Case(name="onnx-builtin", load=lambda _: load("onnx", "", {"threads": 1}), size=128, small=96),
 ]
 TORCH = [
     Case(name="onnx-tiny", load=_tiny_onnx),
     Case(name="diffusers-sd3", load=_tiny(tiny_pipelines.stable_diffusion_3)),
-    Case(name="diffusers-sd", load=_tiny(tiny_pipelines.stable_diffusion), size=32),
-    Case(name="diffusers-builtin", load=lambda _: load("diffusers", "", {"device": "cpu", "threads": 1}), size=128),
+    Case(name="diffusers-sd", load=_tiny(tiny_pipelines.stable_diffusion), size=32, small=16),
+    Case(name="diffusers-builtin", load=lambda _: load("diffusers", "", {"device": "cpu", "threads": 1}), size=128, small=96),
 ]
 
 

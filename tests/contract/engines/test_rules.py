@@ -77,7 +77,7 @@ def test_an_id_is_here_once(case: Case, engine: Engine) -> None:
 
 def test_other_sizes_wait_for_their_own_batch(case: Case, engine: Engine) -> None:
     engine.admit([ask("a", case.size)])
-    other = ask("b", case.size, width=case.size // 2)
+    other = ask("b", case.size, width=case.small)
     assert engine.batch_key(other) != engine.batch_key(ask("a", case.size))
     with pytest.raises(Incompatible) as error:
         engine.admit([other])
@@ -153,6 +153,6 @@ def test_a_broken_image_fails_alone(case: Case, limited: Engine) -> None:
 
 def test_warming_up_leaves_nothing_and_changes_nothing(case: Case, engine: Engine) -> None:
     before = run(engine, [ask(size=case.size)])["one"].images
-    engine.warm_up([Shape(case.size, case.size, 1), Shape(case.size, case.size // 2, 2)])
+    engine.warm_up([Shape(case.size, case.size, 1), Shape(case.size, case.small, 2)])
     assert engine.active == 0
     assert difference(run(engine, [ask(size=case.size)])["one"].images, before) == 0

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from engines import EngineBroken, OutOfMemory
+from engines.folder import BUILTIN
 from engines.onnx.sessions import Graphs, providers
 from engines.onnx.tokens import Tokens
 from engines.registry import load
@@ -51,6 +52,14 @@ def test_both_engines_draw_the_same_picture(folder: Path, fields: dict[str, Any]
     pictures = [run(load(name, str(folder), {"threads": 1}), [ask(**fields)])["one"].images for name in ("onnx", "diffusers")]
     assert difference(*pictures) <= 3
     assert np.stack(pictures[0]).std() > 5, "a flat picture would prove nothing"
+
+
+@pytest.mark.skipif(not (BUILTIN / "model_index.json").exists(), reason="the built-in model is not in this checkout")
+def test_both_engines_draw_the_built_in_models_picture() -> None:
+    asked = ask(width=128, height=128, steps=12, guidance=2.5, seed=3)
+    pictures = [run(load(name, "", {"threads": 1}), [asked])["one"].images for name in ("onnx", "diffusers")]
+    assert difference(*pictures) <= 3
+    assert np.stack(pictures[0]).std() > 5
 
 
 def test_ids_are_those_of_the_pipelines_tokenizer(folder: Path) -> None:

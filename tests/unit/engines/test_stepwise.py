@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -190,6 +191,19 @@ def test_ancestral_noise_is_each_jobs_own() -> None:
     assert difference(done["a"].images, done["b"].images) > 0
     again = run(engine, [ask("b", seed=2), ask("x", seed=3, steps=9), ask("a", seed=1)])
     assert difference(done["a"].images, again["a"].images) == 0
+
+
+def test_every_picture_and_step_draws_noise_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[int, int]] = []
+
+    def written_down(seed: int, step: int, shape: tuple[int, ...]) -> Any:
+        drawn.append((seed, step))
+        return noise(seed, step, shape)
+
+    monkeypatch.setattr(sys.modules["engines.stepwise.advance"], "noise", written_down)
+    engine = toy_engine(scheduler=DDIM)
+    run(engine, [ask("a", seed=5, steps=3, count=2), ask("b", seed=9, steps=2)])
+    assert sorted(drawn) == [(5, 1), (5, 2), (5, 3), (6, 1), (6, 2), (6, 3), (9, 1), (9, 2)]
 
 
 def test_noise_is_standard_and_differs_by_seed_and_step() -> None:
