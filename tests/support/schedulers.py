@@ -46,6 +46,18 @@ async def create_all(settings: Settings) -> None:
         await admin.close()
 
 
+async def members(settings: Settings) -> int:
+    """Members of the streams group, once it is stable; 0 before."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        answers = await admin.describe_consumer_groups([settings.topics.group("streams")])
+    finally:
+        await admin.close()
+    _, _, state, _, _, joined, *_ = answers[0].groups[0]
+    return len(joined) if state == "Stable" else 0
+
+
 class SchedulerProcess:
     """One scheduler; its log goes to a file beside the test's other things."""
 
@@ -69,6 +81,10 @@ class SchedulerProcess:
         line = await asyncio.wait_for(self._process.stdout.readline(), 60)
         if line != b"scheduling\n":
             raise AssertionError(f"the scheduler ended: {self._log.read_text()[-2000:]}")
+
+    def takeovers(self) -> int:
+        """How often it took over the queues, by its log."""
+        return self._log.read_text().count("INFO:streams.scheduler:scheduling ")
 
     @property
     def running(self) -> bool:
