@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 
 from loadtest.engines.contenders import Work, contenders
 from loadtest.engines.measure import lines, measure
@@ -18,9 +19,11 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0, help="processor threads of each contender; 0: its own choice")
+    parser.add_argument("--cpu", action="store_true", help="count processor seconds: for --threads 1 on a busy machine")
     asked = parser.parse_args()
+    clock = time.process_time if asked.cpu else time.perf_counter
     work = Work(model=asked.model, size=asked.size, steps=asked.steps, guidance=asked.guidance, threads=asked.threads)
-    for line in lines(measure(contenders(work), asked.batches, asked.rounds)):
+    for line in lines(measure(contenders(work), asked.batches, asked.rounds, clock)):
         print(line)
 
 
