@@ -45,17 +45,31 @@ def torch_sampler(model: Path) -> Sampler:
     return run
 
 
+GROUPS = (
+    ("held-out, mix", {"held_out": True, "objects": None}),
+    ("held-out, one object", {"held_out": True, "objects": 1}),
+    ("held-out, two objects", {"held_out": True, "objects": 2}),
+    ("training, mix", {"held_out": False, "objects": None}),
+)
+
+
 def evaluate(sampler: Sampler, count: int, seed: int) -> tuple[dict[str, Any], list[Answer]]:
-    """Shares right for each group of prompts, and the answers of the held-out mix."""
+    """Shares right for each group of prompts, and the answers of the first."""
     groups: dict[str, Any] = {}
-    mix: list[Answer] = []
-    for side, held_out in (("held-out", True), ("training", False)):
-        for name, objects in (("one object", 1), ("two objects", 2), ("mix", None)):
-            answers = answer(questions(count, held_out=held_out, objects=objects, seed=seed), sampler)
-            groups[f"{side}, {name}"] = {aspect: round(share, 4) for aspect, share in shares(answers).items()}
-            print(side, name, groups[f"{side}, {name}"], flush=True)  # noqa: T201 (progress)
-            mix = answers if held_out and objects is None else mix
-    return groups, mix
+    first: list[Answer] = []
+    for name, kind in GROUPS:
+        answers = answer(questions(count, **kind, seed=seed), sampler)
+        groups[name] = {aspect: round(share, 4) for aspect, share in shares(answers).items()}
+        groups[name]["all of the floor"] = round(float(np.mean([_meets_floor(one) for one in answers])), 4)
+        print(name, groups[name], flush=True)  # noqa: T201 (progress)
+        first = first or answers
+    return groups, first
+
+
+def _meets_floor(one: Answer) -> bool:
+    """One thing: colour, shape and background. Two: both colours and the relation."""
+    wanted = ("colours", "relation") if one.question.scene.second else ("colours", "shapes", "background")
+    return all(one.right[aspect] for aspect in wanted)
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ class Muon(torch.optim.Optimizer):
         self.share = share
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # noqa: ARG002 (the base class's)
+    def step(self, closure: Any = None) -> None:  # noqa: ARG002 (the base class's)
         """Moves all weights."""
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]

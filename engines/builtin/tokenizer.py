@@ -40,7 +40,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 def special_ids(tokenizer: Tokenizer) -> dict[str, int]:
     """The ids that a CLIPTextConfig needs; padding repeats the end token, and the first end token is the pooled one."""
-    start, end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
+    vocabulary_ids = tokenizer.get_vocab()
+    start, end = vocabulary_ids[START], vocabulary_ids[END]
     return {"bos_token_id": start, "eos_token_id": end, "pad_token_id": end}
 
 
