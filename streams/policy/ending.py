@@ -65,9 +65,7 @@ def _ended(outcome: Outcome, at: float, failed: QueuedJob | None, dead: Dead | N
         degraded=failed.degraded if failed else [],
     )
     attempt = outcome.attempt or (outcome.batch.attempt if outcome.batch else 0)
-    return Ending(
-        outcome=outcome, at=at, result=result, status=_status(outcome, outcome.state, attempt, at, error), dead=dead
-    )
+    return Ending(outcome=outcome, at=at, result=result, status=_status(outcome, outcome.state, attempt, at, error), dead=dead)
 
 
 def _status(outcome: Outcome, state: Any, attempt: int, at: float, error: JobError | None) -> Status:

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(2400)]
 
 KILLS = int(os.environ.get("KILLS", "50"))
 SESSION_S = 6.0  # two seconds are too few where everything else is busy: members are thrown out for being slow
-EVERY_S = 0.05
+EVERY_S = 0.1
 AT_A_TIME = 20
 
 Events = list[tuple[str, bytes]]
@@ -59,25 +59,30 @@ async def feeding(system: Streams, topic: str, make: Callable[[str], Events]) ->
     await asyncio.gather(feeder, return_exceptions=True)
 
 
+async def done(system: Streams, part: Part, role: str, topic: str) -> int:
+    """Records of a topic that the group has committed."""
+    if not part.running:
+        await part.start()  # its own watchdog gave it up, as it does on a starved machine; a supervisor would do this
+    return sum(at for tp, at in (await system.committed(role)).items() if tp.topic == topic)
+
+
 async def kill_often(system: Streams, part: Part, role: str, topic: str) -> None:
     """Kill it while it works, each time after it has got further than when it was started."""
     moments = random.Random(4711)
-
-    async def done() -> int:
-        if not part.running:
-            await part.start()  # its own watchdog gave it up, as it does on a starved machine; a supervisor would do this
-        return sum(at for tp, at in (await system.committed(role)).items() if tp.topic == topic)
-
     for _ in range(KILLS):
-        before = await done()
-
-        async def further(before: int = before) -> bool:
-            return await done() > before
-
-        await eventually(further, within=240)
+        await reach(system, part, role, topic, 1 + await done(system, part, role, topic))
         await asyncio.sleep(moments.uniform(0, 0.5))
         await part.kill()
         await part.start()
+
+
+async def reach(system: Streams, part: Part, role: str, topic: str, count: int) -> None:
+    """Wait until so many records are committed."""
+
+    async def reached() -> bool:
+        return await done(system, part, role, topic) >= count
+
+    await eventually(reached, within=300, what=f"{role} to commit {count} records")
 
 
 async def test_fifty_kills_of_admit_lose_no_job(system: Streams) -> None:
@@ -86,7 +91,7 @@ async def test_fifty_kills_of_admit_lose_no_job(system: Streams) -> None:
     async with feeding(system, topic, lambda one: [(one, json.dumps(good(one)).encode())]) as ids:
         await kill_often(system, part, "streams", topic)
     records = len(await system.read(topic))
-    await system.done_with(topic, "streams", records, within=240)
+    await reach(system, part, "streams", topic, records)
     queue = await system.read(system.topics.queue("default", "ordinary"))
     jobs = [msgspec.json.decode(one.value, type=QueuedJob) for one in queue]
     assert not at_least_once_each({*ids} | {job.id for job in jobs}, [job.id for job in jobs])
@@ -113,7 +118,7 @@ async def test_fifty_kills_of_settle_tell_every_job_once(system: Streams) -> Non
     async with feeding(system, topic, told) as ids:
         await kill_often(system, part, "settle", topic)
     records = await system.read(topic)
-    await system.done_with(topic, "settle", len(records), within=240)
+    await reach(system, part, "settle", topic, len(records))
     sent = {one.key.decode() for one in records}
     assert sent >= set(ids)
     results = [msgspec.json.decode(one.value, type=Result) for one in await system.read(system.topics.results)]
