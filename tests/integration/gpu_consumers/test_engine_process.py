@@ -222,7 +222,7 @@ async def test_the_engine_process_dies_with_its_parent() -> None:
         sys.executable, "-c", PARENT.format(root=root), stdout=asyncio.subprocess.PIPE, cwd=root
     )
     assert parent.stdout is not None
-    child = psutil.Process(int(await asyncio.wait_for(parent.stdout.readline(), 30)))
+    child = psutil.Process(int(await asyncio.wait_for(parent.stdout.readline(), 120)))
     parent.kill()
     await parent.wait()
     await eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, within=5.0)

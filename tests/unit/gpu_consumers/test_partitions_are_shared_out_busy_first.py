@@ -50,9 +50,10 @@ def test_nobody_loses_the_partition_whose_batch_runs_when_one_joins(count: int, 
 
 
 def test_of_two_that_claim_a_partition_the_later_generation_has_it() -> None:
-    claims = {"zombie": Claim(generation=3, owned=[0, 1]), "owner": Claim(generation=4, owned=[1, 0])}
-    assert share_out(claims, [0, 1])["owner"] in ([0], [1])
-    assert share_out(claims | {"zombie": Claim(generation=3, owned=[1])}, [0, 1, 2])["owner"] == [0, 1]
+    owner, zombie = Claim(generation=4, owned=[1, 0]), Claim(generation=3, owned=[1, 2])
+    for first, second in (("a", "b"), ("b", "a")):
+        shares = share_out({first: owner, second: zombie}, [0, 1, 2, 3])
+        assert shares == {first: [0, 1], second: [2, 3]}
 
 
 def test_more_workers_than_partitions_leaves_some_with_none() -> None:
