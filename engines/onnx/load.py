@@ -23,7 +23,7 @@ class OnnxOptions:
     threads: int = 0
     """Threads of one operation; 0 takes one for each physical core."""
     buckets: tuple[int, ...] = ()
-    """None: onnxruntime takes any batch size, and padding only adds rows (measured in docs/engines.md)."""
+    """Row counts to pad to; none, as onnxruntime takes any number of rows and padding only adds some."""
     texts: int = 64
 
 
