@@ -16,7 +16,7 @@ from darkroom.cli.where import Where, json_option, where_options
 from darkroom.errors import NotRunning
 from darkroom.running import Process, Running
 from darkroom.system.lag import waiting, workers
-from darkroom.system.part import answers
+from darkroom.system.program import answers
 from infra.jobstore import open_jobs
 
 COUNTED = 10_000

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from darkroom.errors import DarkroomError
 from darkroom.system import logs
-from darkroom.system.part import Kafka, NotStarted, Part
+from darkroom.system.kafka import Kafka
+from darkroom.system.part import NotStarted, Part
 from darkroom.system.patience import Patience
 from infra.local.errors import KafkaDidNotStart, LocalKafkaError
 

@@ -1,24 +1,14 @@
-"""The parts of a running system: programs of ours, and Kafka."""
+"""What the parts of a running system have in common."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from darkroom.system import logs
-from infra.local.child import Child
-from infra.local.kafka import LocalKafka
-from infra.local.ports import free_ports
-
 ROUND_S = 0.1
 """Between looks at a part (seconds)."""
-
-START_S = 300.0
-"""A model on a slow disk may take minutes to load; longer than this is a failure (seconds)."""
 
 
 class NotStarted(Exception):
@@ -59,127 +49,7 @@ class Part(Protocol):
         ...
 
 
-class Program:
-    """A program of ours: it is told its HTTP port by environment and answers /readyz there."""
-
-    def __init__(self, name: str, argv: Sequence[str], *, folder: Path, env: Mapping[str, str], keep_fd: int) -> None:
-        self.name = name
-        self.log = folder / f"{name}.log"
-        self.http_port: int | None = None
-        self._argv = argv
-        self._env = env
-        self._keep_fd = keep_fd
-        self._child: Child | None = None
-
-    @property
-    def pid(self) -> int | None:
-        return self._child.pid if self._child else None
-
-    @property
-    def alive(self) -> bool:
-        return self._child is not None and self._child.alive
-
-    async def start(self, spawned: Callable[[], None]) -> None:
-        logs.cap(self.log)
-        (self.http_port,) = free_ports(1)
-        env = {**self._env, "DARKROOM_OBSERVE_HTTP_PORT": str(self.http_port)}
-        self._child = Child(self._argv, log=self.log, env=env, keep_fd=self._keep_fd)
-        spawned()
-        try:
-            async with asyncio.timeout(START_S):
-                await self._ready(self._child, self.http_port)
-        except TimeoutError:
-            self._child.signal(signal.SIGKILL)
-            raise NotStarted(f"{self.name} was not ready after {START_S:g} s") from None
-
-    async def _ready(self, child: Child, port: int) -> None:
-        while not await answers(port):
-            if not child.alive:
-                raise NotStarted(f"{self.name} {_ended(child.exit_status)}")
-            await asyncio.sleep(ROUND_S)
-
-    @property
-    def ending(self) -> str:
-        """How it ended, in words."""
-        return _ended(self._child.exit_status if self._child else None)
-
-    async def ended(self) -> None:
-        await _gone(lambda: self.alive)
-
-    async def stop(self, patience_s: float) -> None:
-        if self._child:
-            self._child.signal(signal.SIGTERM)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.ended(), patience_s)
-            self._child.signal(signal.SIGKILL)
-            await self.ended()
-
-    def kill(self) -> None:
-        if self._child:
-            self._child.signal(signal.SIGKILL)
-
-
-class Kafka:
-    """The broker as a part."""
-
-    name = "kafka"
-    http_port = None
-
-    def __init__(self, broker: LocalKafka) -> None:
-        self.log = broker.log
-        self.broker = broker
-
-    @property
-    def pid(self) -> int | None:
-        return self.broker.pid
-
-    @property
-    def alive(self) -> bool:
-        return self.broker.running
-
-    @property
-    def ending(self) -> str:
-        return "ended"
-
-    async def start(self, spawned: Callable[[], None]) -> None:
-        await asyncio.to_thread(self.broker.start)
-        spawned()
-
-    async def ended(self) -> None:
-        await _gone(lambda: self.alive)
-
-    async def stop(self, patience_s: float) -> None:
-        await asyncio.to_thread(self.broker.stop, patience_s)
-
-    def kill(self) -> None:
-        self.broker.kill9()
-
-
-async def answers(port: int, path: str = "/readyz") -> bool:
-    """Whether a process of ours says on this loopback port that it is ready."""
-    try:
-        async with asyncio.timeout(2):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            try:
-                writer.write(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
-                return b" 200 " in await reader.readline()
-            finally:
-                writer.close()
-                with contextlib.suppress(OSError):
-                    await writer.wait_closed()
-    except (OSError, TimeoutError):
-        return False
-
-
-async def _gone(alive: Callable[[], bool]) -> None:
+async def gone(alive: Callable[[], bool]) -> None:
+    """Wait until a part lives no more."""
     while alive():  # noqa: ASYNC110 - a process that ended wakes nobody in this loop
         await asyncio.sleep(ROUND_S)
-
-
-def _ended(status: int | None) -> str:
-    if status is None:
-        return "ended"
-    if status < 0:
-        with contextlib.suppress(ValueError):
-            return f"was ended by {signal.Signals(-status).name}"
-    return f"ended with status {status}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from darkroom.errors import DarkroomError
-from darkroom.system.part import Program
+from darkroom.system.program import Program
 from infra.settings import BadSetting, Settings, Store, read_settings, to_env
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,8 +14,9 @@ from darkroom import running
 from darkroom.errors import innermost
 from darkroom.running import Process, Running
 from darkroom.system.claim import Claim
+from darkroom.system.kafka import Kafka
 from darkroom.system.keep import Keeper
-from darkroom.system.part import Kafka, Part
+from darkroom.system.part import Part
 from darkroom.system.plan import Options, programs, settle
 from darkroom.system.topics import create_topics
 from infra.local.kafka import LocalKafka
