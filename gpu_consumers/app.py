@@ -8,7 +8,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -87,8 +87,7 @@ class Worker:
                 running = [tasks.create_task(one) for one in self._parts()]
                 await stop.wait()
                 await self._leave()
-                for task in running:
-                    task.cancel()
+                await ended(running)
         finally:
             await self.consumer.stop()
 
@@ -146,6 +145,15 @@ def with_threads(catalog: Catalog, threads: int) -> Catalog:
         for one in catalog.models
     ]
     return msgspec.structs.replace(catalog, models=models)
+
+
+async def ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they end: libraries that use asyncio.wait_for may lose a cancellation on Python 3.11."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1.0)
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

@@ -22,6 +22,8 @@ HOPELESS = 12
 """So many in a row that ended without finishing a run: the worker gives up, so that its partitions go to another."""
 START_S = 60.0
 """How long a process may take to say hello (seconds): it imports half of a Python installation, maybe from a cold disk."""
+END_S = 2.0
+"""How long a process may take to end by itself once the pipe is closed (seconds)."""
 LOOK_S = 0.5
 """How often the watchdog looks (seconds)."""
 
@@ -206,7 +208,8 @@ class EngineProcess:
             return
         process.writer.close()  # the end of file is what tells it to end
         try:
-            await asyncio.wait_for(process.child.wait(), 2.0)
+            async with asyncio.timeout(END_S):
+                await process.child.wait()
         except TimeoutError:
             process.child.kill()
             await process.child.wait()

@@ -36,8 +36,10 @@ class Reporter:
         while True:
             self._changed.clear()
             await self.send()
+            # Not asyncio.wait_for: in Python 3.11 it loses a cancellation that comes together with the event.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), EVERY_S)
+                async with asyncio.timeout(EVERY_S):
+                    await self._changed.wait()
 
     async def send(self) -> None:
         """One report, acknowledged."""
