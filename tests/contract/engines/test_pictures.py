@@ -92,16 +92,17 @@ def test_pictures_have_the_size_asked_for(case: Case, engine: Engine, wide: bool
     assert picture.dtype == np.uint8
 
 
-def test_an_image_guides_less_the_greater_the_strength(case: Case, drawing: Engine) -> None:
-    if not case.name.startswith("toy") and "builtin" not in case.name:
-        pytest.skip("random weights draw nothing in particular")
-    start = png(case.size, (200, 30, 30))
-    fields: dict[str, Any] = {"task": "image-to-image", "image": start, "steps": 10, "guidance": 1.0}
-    far = []
-    for strength in (0.1, 0.5, 1.0):
-        (picture,) = run(drawing, [ask(size=case.size, strength=strength, **fields)])["one"].images
-        far.append(float(np.abs(picture.astype(int) - np.array([200, 30, 30])).mean()))
-    assert far[0] < far[1] < far[2]
+def test_an_image_is_kept_at_low_strength_and_forgotten_at_full(case: Case, drawing: Engine) -> None:
+    starts = [png(case.size, colour) for colour in ((200, 30, 30), (30, 60, 200))]
+    apart = []
+    for strength in (0.1, 1.0):
+        asked = [
+            ask(size=case.size, task="image-to-image", image=start, strength=strength, steps=10, guidance=1.0) for start in starts
+        ]
+        red, blue = (run(drawing, [request])["one"].images for request in asked)
+        apart.append(difference(red, blue))
+    assert apart[0] > 0
+    assert apart[1] == 0, "at full strength nothing of the image is left"
 
 
 def test_images_and_their_neighbours_do_not_mix(case: Case, drawing: Engine) -> None:
