@@ -11,14 +11,15 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from darkroom import running
-from darkroom.errors import innermost
+from darkroom.errors import DarkroomError, innermost
 from darkroom.running import Process, Running
-from darkroom.system.claim import Claim
 from darkroom.system.kafka import Kafka
 from darkroom.system.keep import Keeper
 from darkroom.system.part import Part
 from darkroom.system.plan import Options, programs, settle
 from darkroom.system.topics import create_topics
+from infra.local.claim import Claim
+from infra.local.errors import DataDirInUseError
 from infra.local.kafka import LocalKafka
 from infra.settings import Settings
 
@@ -61,7 +62,7 @@ class System:
     async def run(self) -> None:
         """Start everything, keep it running until `stop`, stop it in order. Raises `DarkroomError` when it cannot go on."""
         data = self._options.data
-        self._claim = await asyncio.to_thread(Claim, data)
+        self._claim = await asyncio.to_thread(_claim, data)
         try:
             running.note(data).unlink(missing_ok=True)
             await self._live_and_end()
@@ -148,6 +149,13 @@ class System:
             logs=str(self._options.data / "logs"),
             processes=[Process(name=part.name, pid=part.pid, http_port=part.http_port) for part in parts if part.pid],
         )
+
+
+def _claim(data: Path) -> Claim:
+    try:
+        return Claim(data, "pids.json")
+    except DataDirInUseError as error:
+        raise DarkroomError(str(error)) from None
 
 
 def _folder(url: str) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+NOTE = "kafka.pid"  # beside the lock: who runs here
 ROUND = 0.05  # seconds between looks at a starting broker
 TRIES = 3  # starts, when a port we chose ourselves is taken between choice and use
 STOP_PATIENCE = 20.0  # seconds to close its files before it is killed
@@ -120,12 +121,12 @@ class LocalKafka:
         if self.running:
             return
         self._folder.prepare()
-        self._claim = self._claim or Claim(self._folder.path)
+        self._claim = self._claim or Claim(self._folder.path, NOTE)
         self._classpath = jars.fetch(jars.pinned(), progress=self._progress)
         self._node = self._settle_ports()
         self._folder.format(self._node, self._classpath)
         self._child = self._spawn(self._claim)
-        self._claim.record(self._child.pid)
+        self._claim.record([self._child.pid])
 
     def wait_ready(self, timeout: float = 120.0) -> None:
         """Wait until the broker answers and serves groups and transactions. Raises KafkaDidNotStart."""

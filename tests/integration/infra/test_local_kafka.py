@@ -179,7 +179,7 @@ def test_an_orphan_that_did_not_end_is_ended_by_the_next_start(
     broker.suspend()  # hung: no signal but SIGKILL reaches it
     owner.kill()
     owner.wait()
-    monkeypatch.setattr("infra.local.claim.PATIENCE", 1.0)
+    monkeypatch.setattr("infra.local.claim.PATIENCE_S", 1.0)
     with LocalKafka(tmp_path / "data") as successor:
         assert successor.running
     assert ended(broker)
