@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engines.builtin.latents import Scale
 from engines.builtin.models import LATENT_CHANNELS, LATENT_SCALE, build_scheduler
 
-STEPS = 12
+STEPS = 20
 GUIDANCE = 2.5
 
 
