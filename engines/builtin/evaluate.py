@@ -26,7 +26,7 @@ def torch_sampler(model: Path) -> Sampler:
     from diffusers import StableDiffusion3Pipeline
 
     facts = json.loads((model / "darkroom.json").read_text())
-    pipeline: Any = StableDiffusion3Pipeline.from_pretrained(model)
+    pipeline: Any = StableDiffusion3Pipeline.from_pretrained(model, text_encoder_3=None, tokenizer_3=None)
     pipeline.set_progress_bar_config(disable=True)
 
     def run(prompts: list[str], seeds: list[int], canvas: tuple[int, int]) -> NDArray[np.uint8]:

@@ -60,6 +60,8 @@ def _index() -> dict[str, Any]:
     return {
         "_class_name": "StableDiffusion3Pipeline",
         "_diffusers_version": "0.39.0",
+        "feature_extractor": [None, None],
+        "image_encoder": [None, None],
         "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
         "text_encoder": ["transformers", "CLIPTextModelWithProjection"],
         "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
