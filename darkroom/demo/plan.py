@@ -54,10 +54,10 @@ class Part:
 def plan(model: str | None) -> list[Part]:
     """All events in the order of sending; `model` replaces the task's default."""
     jobs = [_job(*picture, seed=number, model=model) for number, picture in enumerate(PICTURES, start=1)]
-    jobs[5] = _changed(jobs[5], steps=20)
+    jobs[5] = _changed(jobs[5], steps=30)
     jobs[11] = _changed(jobs[11], guidance=2.0, format="jpeg")
     jobs[14] = _changed(jobs[14], count=2)
-    notes = {5: "20 steps, in one batch with shorter ones", 11: "other guidance, JPEG", 14: "two pictures"}
+    notes = {5: "30 steps, in one batch with shorter ones", 11: "other guidance, JPEG", 14: "two pictures"}
     return [Part(job=job, ends="succeeded", note=notes.get(number, "")) for number, job in enumerate(jobs)] + _odd(jobs, model)
 
 
