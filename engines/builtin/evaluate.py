@@ -87,7 +87,7 @@ def main() -> None:
     report = {"engine": options.engine, "prompts of each group": options.n, "seed": options.seed, "shares right": groups}
     report["seconds a picture, alone, 128×128"] = _speed(sampler)
     (options.out / "evaluation.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-    contact_sheet(mix[:SHEET]).save(options.out / "held-out.png", optimize=True)
+    contact_sheet(mix[:SHEET]).quantize(64).save(options.out / "held-out.png", optimize=True)
 
 
 def _speed(sampler: Sampler) -> float:
