@@ -1,6 +1,7 @@
 """Muon for the transformer's matrices: momentum whose singular values are all set near 1.
 
-It needs far fewer samples than AdamW here. Everything that is no matrix of a block, and the modulations, stay with AdamW.
+Chosen because samples are dear on two cores; not compared with AdamW alone here.
+Everything that is no matrix of a block, and the modulations, stay with AdamW.
 Source: Keller Jordan, "Muon: an optimizer for hidden layers in neural networks", 2024; update sizes as in Moonlight.
 """
 
