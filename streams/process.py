@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import uvloop
 
@@ -17,6 +18,12 @@ log = logging.getLogger(__name__)
 BAD_SETTINGS_EXIT = 78
 """EX_CONFIG of sysexits.h."""
 
+STUCK_EXIT = 70
+"""EX_SOFTWARE, as `streams.chunks` uses it: alive, but not of its own will."""
+
+LEAVE_S = 20.0
+"""How long a process may take to end. Supervisors kill after 30."""
+
 
 class Crashed(Exception):
     """A part that was to run until told otherwise has ended. The process is to be started again."""
@@ -25,7 +32,7 @@ class Crashed(Exception):
 def main(serve: Callable[[S, asyncio.Event], Awaitable[None]], read_settings: Callable[[], S]) -> None:
     """Run `serve` with the settings of this process until it is told to leave.
 
-    `read_settings` raises ValueError, whose text is shown. Exits with 78 on bad settings and 1 on a crash.
+    `read_settings` raises ValueError, whose text is shown. Exits with 78 on bad settings, 1 on a crash, 70 if it does not end.
     """
     try:
         settings = read_settings()
@@ -44,4 +51,24 @@ async def _until_told(serve: Callable[[S, asyncio.Event], Awaitable[None]], sett
     loop = asyncio.get_running_loop()
     for one in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(one, leave.set)
-    await serve(settings, leave)
+    serving = asyncio.ensure_future(serve(settings, leave))
+    leaving = asyncio.ensure_future(leave.wait())
+    await asyncio.wait([serving, leaving], return_when=asyncio.FIRST_COMPLETED)
+    leaving.cancel()
+    await asyncio.wait([serving], timeout=LEAVE_S)
+    if not serving.done():
+        _give_up()
+    await serving
+
+
+def _give_up() -> NoReturn:
+    """End a process that does not come to an end. Nothing is lost by it: what is not committed is done again."""
+    stuck = {f"{task.get_name()} at {_where(task)}" for task in asyncio.all_tasks()}
+    log.critical("still here %.0f s after being told to leave: %s", LEAVE_S, "; ".join(sorted(stuck)))
+    logging.shutdown()
+    os._exit(STUCK_EXIT)
+
+
+def _where(task: asyncio.Task[Any]) -> str:
+    frames = task.get_stack(limit=1)
+    return f"{frames[-1].f_code.co_qualname}:{frames[-1].f_lineno}" if frames else "no frame"
