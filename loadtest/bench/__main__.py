@@ -15,7 +15,7 @@ from uuid import uuid4
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from loadtest.bench.jobs import sample_body
-from loadtest.bench.passthrough import measure_passthrough
+from loadtest.bench.passthrough import PARTITIONS, measure_passthrough
 from loadtest.bench.queues import jobs_per_second
 from loadtest.bench.report import Report, machine, page, percentiles, write_report
 from loadtest.bench.system import Throughput, measure_latency, measure_throughput, running
@@ -65,7 +65,7 @@ async def _make_topics(bootstrap: str, names: list[str]) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        await admin.create_topics([NewTopic(name, 4, 1) for name in names])
+        await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
     finally:
         await admin.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,24 +16,19 @@ CHUNK = 500
 
 
 @asynccontextmanager
-async def reader(bootstrap: str, topics: Sequence[str]) -> AsyncIterator[AIOKafkaConsumer]:
-    """A read_committed consumer of all partitions, from their present ends."""
+async def reader(bootstrap: str, topic: str, partitions: int) -> AsyncIterator[AIOKafkaConsumer]:
+    """A read_committed consumer of all partitions of a topic, from their present ends."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed", fetch_max_wait_ms=50)
     await consumer.start()
     try:
-        partitions = [TopicPartition(t, p) for t in topics for p in await _partitions(consumer, t)]
-        consumer.assign(partitions)
-        await consumer.seek_to_end(*partitions)
-        for one in partitions:
+        places = [TopicPartition(topic, number) for number in range(partitions)]
+        consumer.assign(places)
+        await consumer.seek_to_end(*places)
+        for one in places:
             await consumer.position(one)  # fixed now, not at the first fetch
         yield consumer
     finally:
         await consumer.stop()
-
-
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> Iterable[int]:
-    await consumer.topics()  # brings the metadata in
-    return sorted(consumer.partitions_for_topic(topic) or ())
 
 
 async def read_until(consumer: AIOKafkaConsumer, count: int, take: Callable[[Any], None], timeout_s: float = 600) -> float:

@@ -15,6 +15,8 @@ from loadtest.bench.jobs import job_records
 from loadtest.bench.kafka_io import flood, read_until, reader
 from streams.publish import Publisher, Record
 
+PARTITIONS = 4
+
 
 async def copy(bootstrap: str, source: str, target: str) -> None:
     """Copy for ever: read a chunk, write it, commit."""
@@ -41,7 +43,7 @@ def _copier(bootstrap: str, source: str, target: str) -> Iterator[None]:
 async def measure_passthrough(bootstrap: str, source: str, target: str, run: str, count: int) -> float:
     """Jobs/s from the first send to the last record read at the other end."""
     with _copier(bootstrap, source, target):
-        async with Publisher(bootstrap) as publisher, reader(bootstrap, [target]) as consumer:
+        async with Publisher(bootstrap) as publisher, reader(bootstrap, target, PARTITIONS) as consumer:
             warm = job_records(source, f"{run}-warm", 0, 200)
             await asyncio.gather(flood(publisher, warm), read_until(consumer, len(warm), lambda _: None))
             records = job_records(source, run, 0, count)

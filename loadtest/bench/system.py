@@ -42,7 +42,7 @@ class Throughput:
 def running(data: Path) -> Iterator[Mapping[str, Any]]:
     """`darkroom up` in `data`, until the block ends; yields what is in its up.json."""
     log = data.with_suffix(".log").open("w")
-    process = subprocess.Popen([sys.executable, "-m", "darkroom.cli", "up", "--data", str(data)], stdout=log, stderr=log)
+    process = subprocess.Popen([sys.executable, "-m", "darkroom", "up", "--data", str(data)], stdout=log, stderr=log)
     try:
         yield _wait_ready(process, data / "up.json")
     finally:
@@ -57,7 +57,8 @@ def _wait_ready(process: subprocess.Popen[bytes], file: Path) -> Mapping[str, An
         if file.exists():
             return dict(json.loads(file.read_text()))
         time.sleep(0.1)
-    raise RuntimeError(f"`darkroom up` did not become ready: see {file.parent.with_suffix('.log')}")
+    end = file.parent.with_suffix(".log").read_text()[-2000:]
+    raise RuntimeError(f"`darkroom up` did not become ready:\n{end}")
 
 
 async def measure_throughput(up: Mapping[str, Any], run: str, count: int) -> Throughput:
@@ -70,7 +71,10 @@ async def measure_throughput(up: Mapping[str, Any], run: str, count: int) -> Thr
         state = _result(record.value).state
         states[state] = states.get(state, 0) + 1
 
-    async with Publisher(up["bootstrap_servers"]) as publisher, reader(up["bootstrap_servers"], [topics.results]) as consumer:
+    async with (
+        Publisher(up["bootstrap_servers"]) as publisher,
+        reader(up["bootstrap_servers"], topics.results, topics.partitions) as consumer,
+    ):
         records = job_records(topics.jobs, run, 0, count)
         ends = await _ends(consumer, topics)
         before = cpu_seconds(parts)
@@ -100,7 +104,10 @@ async def measure_latency(up: Mapping[str, Any], run: str, rate: float, seconds:
             seen["dispatch"].append(timings.dispatched_at - timings.submitted_at)
             seen["result"].append(timings.total_s)
 
-    async with Publisher(up["bootstrap_servers"]) as publisher, reader(up["bootstrap_servers"], [topics.results]) as consumer:
+    async with (
+        Publisher(up["bootstrap_servers"]) as publisher,
+        reader(up["bootstrap_servers"], topics.results, topics.partitions) as consumer,
+    ):
         sent: list[int] = []
 
         async def send(first: int, count: int) -> None:
