@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -192,10 +193,10 @@ class Dispatcher:
     async def _wait(self) -> None:
         at = self.scheduler.wake_at() if self.active else None
         pause = TICK_S if at is None else min(TICK_S, max(0.0, at - self._clock()))
-        try:
-            await asyncio.wait_for(self._news.wait(), pause)
-        except TimeoutError:
-            return
+        # Not wait_for: on Python 3.11 it loses a cancellation that comes together with the news.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._news.wait()
 
     def _pass(self, now: float) -> None:
         expired = self.scheduler.expire(now)

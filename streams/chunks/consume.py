@@ -45,6 +45,7 @@ class ChunkConsumer(Consumer):
         self._read_offset = _NoReadOffsets()
         self._pending = Pending()
         self._emptied = False  # agents' queues were cleared under chunks of the present epoch
+        self._looking: asyncio.Future[Any] | None = None  # the look under way
         self._committing = 0  # the epoch of the commit under way; Faust has one at a time
         self.ledger = Ledger(monotonic, transport.window, on_room=self._look_again)
 
@@ -55,6 +56,13 @@ class ChunkConsumer(Consumer):
         if self.app.tables:
             raise RuntimeError("streams.chunks does not serve apps with Faust Tables: their recovery seeks on its own")
         return super().on_init_dependencies()
+
+    async def on_stop(self) -> None:
+        """End the look that is under way while the thread can still answer."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        await super().on_stop()
 
     @Service.task
     async def _watch(self) -> None:
@@ -188,7 +196,8 @@ class ChunkConsumer(Consumer):
 
     async def sights(self) -> list[Sight]:
         """Every assigned partition as it stands now; asks the broker for the ends."""
-        return [self._sight(place) for place in await self._thread.places()]
+        self._looking = asyncio.ensure_future(self._thread.places())
+        return [self._sight(place) for place in await self._looking]
 
     def _sight(self, place: Place) -> Sight:
         tail = self.ledger.tail(place.partition)

@@ -145,6 +145,8 @@ class Scheduler:
         in the end keep jobs out of the window that could run.
         """
         runnable = self.workers.models(now)
+        if not runnable:
+            return []  # no worker at all (scaled to zero, say): nothing passes them, so nothing is gained by moving them
         lanes = [lane for tier in TIERS for model, lane in self.window.models(tier).items() if model not in runnable]
         stranded = [job for lane in lanes for job in islice(lane, MOVED_AT_ONCE) if now - job.arrived > STRANDED_S]
         for job in stranded:

@@ -236,7 +236,8 @@ async def test_jobs_that_no_worker_runs_go_to_the_end_of_their_queue() -> None:
     async with desk() as it:
         it.take(queued_job("job-1", model="absent@1"))
         for _ in range(3):
-            it.clock.now += 5.0
+            it.clock.now += 4.0
+            it.report()  # there is a worker, but not for this model
             await eventually(lambda: it.dispatcher._tidied == it.clock.now)
         await eventually(lambda: it.ticket.count == 1)
         again = it.wire.other[0]
