@@ -71,7 +71,7 @@ class DispatchOptions(Struct, frozen=True, kw_only=True):
     window_bytes: int = 64 * 1_048_576
     """Bytes of one tier's jobs in memory, for jobs that carry large inputs."""
     away_s: float
-    """A process that stood still for so long may have lost its queues without knowing: the session timeout."""
+    """A process that stood still for so long may have lost its queues without knowing (seconds)."""
 
 
 class Dispatcher:
@@ -177,18 +177,19 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Decide whenever there is news or a time has come. Ends by being cancelled."""
-        looked = self._clock()
+        looked, held = self._clock(), False
         while True:
             await self._wait()
             self._news.clear()
             now = self._clock()
-            if self.active and now - looked > self._options.away_s:
-                # The group may have given the queues to another scheduler meanwhile, and there is no way to tell.
+            if held and now - looked > self._options.away_s:
+                # The group may have given the queues to another scheduler meanwhile. Even if that is known by now, what
+                # was on its way when this process stood still is not to be trusted.
                 self._fail(f"this process stood still for {now - looked:.1f} s")
             if self.active:
                 self._pass(now)
             self._show()
-            looked = now
+            looked, held = now, self.active
 
     async def _wait(self) -> None:
         at = self.scheduler.wake_at() if self.active else None

@@ -30,6 +30,9 @@ from streams.wire import KafkaWire
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+SAFE_SHARE = 0.6
+"""Of the session timeout: the broker counts it from the last heartbeat, which is older than the moment we stood still."""
+
 report_of = Decoder(WorkerReport)
 order_of = Decoder(Control)
 
@@ -103,7 +106,7 @@ def new_batching(options: BatchOptions, catalog: Catalog, publisher: Publisher, 
             scheduler=Scheduler(CatalogCaps(catalog), batch_wait_s=options.batch_wait_s),
             wire=wire,
             metrics=metrics,
-            options=DispatchOptions(window_jobs=options.window_jobs, away_s=options.session_timeout_s),
+            options=DispatchOptions(window_jobs=options.window_jobs, away_s=options.session_timeout_s * SAFE_SHARE),
             clock=options.clock,
         )
         return PoolScheduler(dispatcher, wire, options.topics, options.give_up)
