@@ -10,13 +10,15 @@ import signal
 import sys
 from collections.abc import Coroutine, Iterable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import uvloop
 
 from contracts.catalog import Catalog, load_catalog
 from contracts.metrics import Metrics
+from contracts.publish import Publisher
+from contracts.records import Publishing
 from contracts.work import WorkerReport
 from gpu_consumers.cancels import follow
 from gpu_consumers.consumer import Consumer
@@ -24,14 +26,12 @@ from gpu_consumers.deliver import Delivery
 from gpu_consumers.engine import EngineProcess
 from gpu_consumers.hands import Hands
 from gpu_consumers.images import Images
-from gpu_consumers.ports import Publisher
 from gpu_consumers.report import Reporter, engines_of, runnable
 from gpu_consumers.status import Progress
 from gpu_consumers.upload import Uploader
 from infra.objects.connect import open_objects
 from infra.observe import observe
 from infra.settings import BadSetting, Settings, read_settings
-from streams import publish
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ CPU_ENGINES = ("onnx",)
 class Worker:
     """Every part of one GPU consumer."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, publisher: Publisher, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, catalog: Catalog, publisher: Publishing, metrics: Metrics) -> None:
         nonce = secrets.token_hex(4)
         self.name = f"{settings.worker.name}-{nonce}"
         self._settings, self._catalog, self._publisher = settings, catalog, publisher
@@ -171,9 +171,9 @@ async def main(settings: Settings) -> None:
     for one in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(one, stop.set)
     catalog = with_threads(load_catalog(Path(settings.models.catalog)), settings.models.threads)
-    publisher = publish.Publisher(settings.kafka.bootstrap_servers, client_id="darkroom-worker")
+    publisher = Publisher(settings.kafka.bootstrap_servers, client_id="darkroom-worker")
     async with publisher:
-        worker = Worker(settings, catalog, cast("Publisher", publisher), Metrics())
+        worker = Worker(settings, catalog, publisher, Metrics())
         async with observe("worker", settings.observe, ready=lambda: worker.ready):
             log.info("worker starts", extra={"worker": worker.name, "pool": settings.worker.pool})
             await worker.serve(stop)

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 from contracts.codec import encode
 from contracts.events import Output
 from contracts.metrics import Metrics
+from contracts.records import Publishing, Record
 from contracts.topics import Topics
 from contracts.work import Outcome
 from gpu_consumers import outcome
 from gpu_consumers.flight import Flight
 from gpu_consumers.frames import Told
-from gpu_consumers.ports import Publisher, Record
 from gpu_consumers.upload import Uploader
 
 Item = tuple[Flight, Told]
@@ -23,7 +23,7 @@ Item = tuple[Flight, Told]
 class Delivery:
     """Delivers what is told, in order. Nothing of a run that was given up gets past it."""
 
-    def __init__(self, *, worker: str, topics: Topics, publisher: Publisher, uploader: Uploader, metrics: Metrics) -> None:
+    def __init__(self, *, worker: str, topics: Topics, publisher: Publishing, uploader: Uploader, metrics: Metrics) -> None:
         self._worker = worker
         self._topic = topics.outcomes
         self._publisher = publisher

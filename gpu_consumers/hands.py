@@ -11,13 +11,13 @@ from collections.abc import Callable
 from contracts.catalog import Catalog, ModelSpec
 from contracts.events import Control
 from contracts.metrics import Metrics
+from contracts.records import Publishing, Record
 from gpu_consumers.cancels import Cancels
 from gpu_consumers.deliver import Delivery
 from gpu_consumers.engine import EngineProcess
 from gpu_consumers.flight import Flight, Source, open_batch, order_for
 from gpu_consumers.frames import Started, Stepped, Told, Unmade
 from gpu_consumers.images import Images
-from gpu_consumers.ports import Publisher, Record
 from gpu_consumers.status import Progress
 
 log = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ class Hands:
         self._restarts = self.engine.restarts
         self._changed()
 
-    async def tell_news(self, publisher: Publisher) -> None:
+    async def tell_news(self, publisher: Publishing) -> None:
         """Publish progress until cancelled."""
         while True:
             await publisher.publish(await self._news.get())

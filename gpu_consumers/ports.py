@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
-
-NO_HEADERS: list[tuple[str, bytes]] = []
+from typing import Protocol
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,22 +39,3 @@ class ObjectsUnavailable(Exception):
 
 class NoSuchObject(LookupError):
     """No object has this key, or it is no key at all."""
-
-
-class Record(NamedTuple):
-    """A Kafka record to write; key and value are ready bytes."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes]] = NO_HEADERS
-    partition: int | None = None
-    """None: by the key, as Kafka's default partitioner chooses."""
-
-
-class Publisher(Protocol):
-    """Writes records in order, partition by partition."""
-
-    async def publish(self, records: Sequence[Record]) -> object:
-        """Returns when the broker has acknowledged all of them, however long that takes."""
-        ...

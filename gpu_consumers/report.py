@@ -10,10 +10,10 @@ from importlib.util import find_spec
 
 from contracts.catalog import Catalog
 from contracts.codec import encode
+from contracts.records import Publishing, Record
 from contracts.topics import Topics
 from contracts.work import WorkerReport
 from engines import registry
-from gpu_consumers.ports import Publisher, Record
 
 EVERY_S = 1.0
 
@@ -21,7 +21,7 @@ EVERY_S = 1.0
 class Reporter:
     """Sends reports; several changes while one is under way make one more."""
 
-    def __init__(self, publisher: Publisher, topics: Topics, make: Callable[[float], WorkerReport | None]) -> None:
+    def __init__(self, publisher: Publishing, topics: Topics, make: Callable[[float], WorkerReport | None]) -> None:
         self._publisher = publisher
         self._topic = topics.workers
         self._make = make

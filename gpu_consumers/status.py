@@ -8,10 +8,10 @@ from collections.abc import Callable
 from contracts.codec import encode
 from contracts.events import Status
 from contracts.headers import event_headers
+from contracts.records import Record
 from contracts.topics import Topics
 from gpu_consumers.flight import Flight
 from gpu_consumers.frames import Started, Stepped
-from gpu_consumers.ports import Record
 
 EVERY_S = 0.5
 """A job's progress is told this often at most (seconds)."""

@@ -11,6 +11,7 @@ import faust
 
 from contracts.catalog import Catalog, load_catalog
 from contracts.metrics import Metrics
+from contracts.publish import Publisher
 from contracts.topics import Topics
 from infra.jobstore import open_jobs
 from infra.observe import observe
@@ -20,7 +21,6 @@ from streams.chunks import install_chunks, quick_settings
 from streams.policy.validate import Models
 from streams.ports import JobStore
 from streams.process import Crashed, main
-from streams.publish import Publisher
 
 
 def new_app(settings: Settings) -> Any:

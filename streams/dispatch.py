@@ -18,6 +18,7 @@ from contracts.codec import Decoder, Invalid, encode
 from contracts.events import TIERS, Tier
 from contracts.headers import event_headers
 from contracts.metrics import Metrics
+from contracts.records import Record
 from contracts.topics import Topics
 from contracts.work import PackedBatch, QueuedHead, WorkerReport
 from streams.dispatched import Tail
@@ -26,7 +27,6 @@ from streams.expire import unreadable
 from streams.policy.batching import Formed, Scheduler
 from streams.policy.recall import Recall
 from streams.policy.window import Waiting
-from streams.publish import Record
 from streams.tell import Tell
 
 log = logging.getLogger(__name__)

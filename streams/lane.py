@@ -11,8 +11,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from contracts.metrics import Metrics
+from contracts.publish import discard, write
 from streams.ports import ObjectRemover
-from streams.publish import discard, write
 
 log = logging.getLogger(__name__)
 

@@ -16,12 +16,12 @@ import msgspec
 from contracts.codec import encode
 from contracts.events import JobError, Result
 from contracts.metrics import Metrics
+from contracts.records import Record
 from contracts.topics import Topics
 from contracts.work import Outcome, Verdict
 from streams.patience import patiently
 from streams.policy.ending import Ending, ending
 from streams.ports import JobStore, Move, Note
-from streams.publish import Record
 from streams.tell import Clock, Tell, letter, place_of, trace, when
 
 UNREADABLE = JobError(code="internal", message="event: is no outcome")

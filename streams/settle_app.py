@@ -14,13 +14,13 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from contracts.metrics import Metrics
+from contracts.publish import new_producer
 from infra.jobstore import open_jobs
 from infra.objects.connect import open_objects
 from infra.observe import observe
 from infra.settings import Kafka, Settings, read_settings
 from streams.lane import Lane
 from streams.process import main
-from streams.publish import new_producer
 from streams.settle import Settle
 
 log = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ from typing import Any, Literal
 from contracts.codec import encode
 from contracts.events import Dead, Result, Status
 from contracts.headers import event_headers, trace_of
+from contracts.records import Record
 from contracts.topics import Topics
 from contracts.work import Outcome, QueuedJob
 from streams.policy.decode import keep
-from streams.publish import Record
 
 Kind = Literal["status", "result", "dead", "queued", "outcome"]
 Clock = Callable[[], float]

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from contracts.publish import Publisher, discard, new_producer, write
+from contracts.records import Record
 from streams.dispatched import find
-from streams.publish import Publisher, Record, discard, new_producer, write
 
 log = logging.getLogger(__name__)
 

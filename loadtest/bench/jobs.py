@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.codec import encode
 from contracts.events import TIERS, Inputs, Job
-from streams.publish import Record
+from contracts.records import Record
 
 PROMPT = "a photograph of a lighthouse at dusk, waves against the rocks, warm light in the window, wide angle, " * 4
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.publish import Publisher, Record
+from contracts.publish import Publisher
+from contracts.records import Record
 
 CHUNK = 500
 

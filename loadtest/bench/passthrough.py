@@ -11,9 +11,10 @@ from contextlib import contextmanager
 
 from aiokafka import AIOKafkaConsumer
 
+from contracts.publish import Publisher
+from contracts.records import Record
 from loadtest.bench.jobs import job_records
 from loadtest.bench.kafka_io import flood, read_until, reader
-from streams.publish import Publisher, Record
 
 PARTITIONS = 4
 

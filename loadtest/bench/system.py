@@ -17,11 +17,11 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.events import Result
+from contracts.publish import Publisher
 from contracts.topics import Topics
 from loadtest.bench.cpu import cpu_seconds
 from loadtest.bench.jobs import job_records
 from loadtest.bench.kafka_io import flood, pace, read_until, reader
-from streams.publish import Publisher
 
 _result = msgspec.json.Decoder(Result).decode
 

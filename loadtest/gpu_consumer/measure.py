@@ -17,17 +17,18 @@ from pathlib import Path
 
 import msgspec
 import psutil
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from msgspec import Raw
 
 from contracts.codec import encode
 from contracts.events import Inputs, Job
+from contracts.publish import new_producer, write
+from contracts.records import Record
 from contracts.topics import Topics
 from contracts.work import Batch, QueuedJob, Resolved, WorkerReport
 from infra.local.kafka import LocalKafka
 from infra.settings import Kafka, Settings, Store, Worker, to_env
-from streams.publish import Publisher, Record
 
 
 def batch(number: int, size: int) -> bytes:
@@ -69,8 +70,8 @@ def _queued(id: str, seed: int) -> QueuedJob:
 class Feeder:
     """Writes batches as the worker's reports make room."""
 
-    def __init__(self, publisher: Publisher, topics: Topics, work: list[bytes]) -> None:
-        self._publisher = publisher
+    def __init__(self, producer: AIOKafkaProducer, topics: Topics, work: list[bytes]) -> None:
+        self._producer = producer
         self._topic = topics.batches("default")
         self._work = work
         self._ends: dict[int, int] = {}
@@ -87,7 +88,7 @@ class Feeder:
         self._sent += len(chosen)
         partition = min(report.positions, default=0)
         if chosen:
-            ends = await self._publisher.publish([Record(self._topic, b"", one, partition=partition) for one in chosen])
+            ends = await write(self._producer, [Record(self._topic, b"", one, partition=partition) for one in chosen])
             self._ends |= {tp.partition: end for tp, end in ends.items()}
 
     @property
@@ -117,8 +118,8 @@ async def measure(bootstrap: str, jobs: int, size: int, slots: int, folder: Path
 async def _drive(bootstrap: str, topics: Topics, work: list[bytes], size: int, parent: psutil.Process) -> None:
     reports = AIOKafkaConsumer(topics.workers, bootstrap_servers=bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=20)
     await reports.start()
-    async with Publisher(bootstrap) as publisher:
-        feeder = Feeder(publisher, topics, work)
+    async with new_producer(bootstrap) as producer:
+        feeder = Feeder(producer, topics, work)
         began, before = 0.0, (0.0, 0.0)
         async for record in reports:
             report = msgspec.json.decode(record.value, type=WorkerReport)

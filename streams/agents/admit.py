@@ -10,9 +10,10 @@ from typing import Any
 
 from contracts.events import JobError, State, Status, Terminal, Timings
 from contracts.metrics import Metrics
+from contracts.records import Publishing, Record
 from contracts.topics import Topics
 from contracts.work import Outcome
-from streams.agents.loop import Publishing, take_chunks
+from streams.agents.loop import take_chunks
 from streams.chunks import RawSchema
 from streams.patience import patiently
 from streams.policy.decode import read_job, sender_of
@@ -20,7 +21,6 @@ from streams.policy.place import Placed, deadline, place, queued
 from streams.policy.rejected import Rejected
 from streams.policy.validate import Models
 from streams.ports import Claim, Claimed, JobStore
-from streams.publish import Record
 from streams.tell import Clock, Tell, letter, place_of, trace, when
 
 log = logging.getLogger(__name__)

@@ -16,6 +16,7 @@ from contracts.catalog import Catalog
 from contracts.codec import Decoder, Invalid
 from contracts.events import TIERS, Control, Tier
 from contracts.metrics import Metrics
+from contracts.publish import Publisher
 from contracts.topics import Topics
 from contracts.work import WorkerReport
 from streams.chunks import RawSchema
@@ -23,7 +24,6 @@ from streams.chunks.watch import exit_process
 from streams.dispatch import Dispatcher, DispatchOptions
 from streams.policy.batching import Scheduler
 from streams.policy.fill import CatalogCaps
-from streams.publish import Publisher
 from streams.scheduler import PoolScheduler
 from streams.wire import KafkaWire
 

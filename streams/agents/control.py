@@ -7,15 +7,15 @@ from typing import Any
 
 from contracts.events import TERMINAL, Control, JobError
 from contracts.metrics import Metrics
+from contracts.records import Publishing, Record
 from contracts.topics import Topics
 from contracts.work import Outcome
-from streams.agents.loop import Publishing, take_chunks
+from streams.agents.loop import take_chunks
 from streams.chunks import RawSchema
 from streams.patience import patiently
 from streams.policy.decode import read_control, sender_of
 from streams.policy.rejected import Rejected
 from streams.ports import JobStore
-from streams.publish import Record
 from streams.tell import Clock, Tell, letter, place_of, trace
 
 CANCELLED = JobError(code="cancelled", message="cancelled on request")

@@ -5,23 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from contracts.metrics import Metrics
-from streams.publish import Record
 
 log = logging.getLogger(__name__)
 
 PAUSE_S = 1.0
 """Before a chunk that failed for no known reason is tried again. It stays unacknowledged: lag and the watchdog tell of it."""
-
-
-class Publishing(Protocol):
-    """What an agent needs of `streams.publish.Publisher`."""
-
-    async def publish(self, records: Sequence[Record]) -> object:
-        """Returns once all records are durable."""
-        ...
 
 
 async def take_chunks(stream: Any, stage: str, work: Callable[[Sequence[Any]], Awaitable[None]], metrics: Metrics) -> None:

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Raw
 
 from contracts.codec import encode
+from contracts.records import Record
 from contracts.work import QueuedJob, Resolved
-from streams.publish import Record
 
 if TYPE_CHECKING:
     from contracts.topics import Topics

@@ -18,10 +18,10 @@ from prometheus_client import CollectorRegistry
 
 from contracts.catalog import load_catalog
 from contracts.metrics import Metrics
+from contracts.publish import Publisher
 from infra.settings import Settings, read_settings
 from streams.agents.batch import Batching, BatchOptions, attach, new_batching
 from streams.chunks import install_chunks, quick_settings
-from streams.publish import Publisher
 
 
 def new_app(settings: Settings) -> Any:

@@ -15,9 +15,10 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from contracts.publish import Publisher
+from contracts.records import Record
 from contracts.topics import Topics
 from infra.settings import Kafka, Models, Settings, Store, to_env
-from streams.publish import Publisher, Record
 from tests.support.bad_jobs import CATALOG
 from tests.support.eventually import eventually
 

@@ -20,10 +20,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from contracts.codec import encode
 from contracts.events import Status
+from contracts.publish import Publisher
+from contracts.records import Record
 from contracts.topics import Topics
 from contracts.work import Batch, Outcome, WorkerReport
 from infra.settings import Kafka, Models, Settings, Store, Worker, to_env
-from streams.publish import Publisher, Record
 from tests.support.eventually import eventually
 from tests.support.topics import create_topics
 

@@ -14,9 +14,9 @@ import pytest_asyncio
 
 from contracts.codec import encode
 from contracts.events import Control, Dead, Result, Status
+from contracts.records import Record
 from contracts.work import Outcome, QueuedJob
 from streams.policy.decode import Kept, unkeep
-from streams.publish import Record
 from tests.support.bad_jobs import BAD, good
 from tests.support.eventually import eventually
 from tests.support.streams import Streams, streams

@@ -13,9 +13,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.codec import Decoder, encode
 from contracts.events import Control
+from contracts.publish import Publisher
+from contracts.records import Record
 from contracts.work import Outcome
 from streams.chunks import STUCK_EXIT_STATUS
-from streams.publish import Publisher, Record
 from tests.support.eventually import eventually
 from tests.support.queued import queue_record, queued_job
 from tests.support.reporting_worker import ReportingWorker

@@ -14,8 +14,9 @@ import pytest
 
 from contracts.codec import encode
 from contracts.events import Control, Output
+from contracts.publish import Publisher
+from contracts.records import Record
 from contracts.work import Batch
-from streams.publish import Publisher, Record
 from tests.support.batches import batch, batches, catalog, queued
 from tests.support.eventually import eventually
 from tests.support.workers import START, Pool, pool

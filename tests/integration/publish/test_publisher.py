@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from contracts.publish import Publisher, Unpublishable
+from contracts.records import Record
 from infra.local.kafka import LocalKafka
-from streams.publish import Publisher, Record, Unpublishable
 from tests.support.topics import create_topics
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -51,11 +52,10 @@ async def test_records_keep_their_order_headers_and_empty_values_over_many_batch
     body = b"x" * 20_000
     records = [Record(topic_prefix, b"one", b"%d " % n + body, [("n", b"%d" % n)]) for n in range(100)]
     async with Publisher(bootstrap) as publisher:
-        ends = await publisher.publish([*records, Record(topic_prefix, b"one", None)])
+        await publisher.publish([*records, Record(topic_prefix, b"one", None)])
     found = await read(bootstrap, topic_prefix)
     assert [one.value and one.value.split()[0] for one in found] == [*(b"%d" % n for n in range(100)), None]
     assert [dict(one.headers).get("n") for one in found[:100]] == [b"%d" % n for n in range(100)]
-    assert list(ends.values()) == [101]
 
 
 async def test_what_kafka_will_never_take_is_refused_and_the_next_chunk_goes_through(bootstrap: str, topic_prefix: str) -> None:
@@ -74,6 +74,43 @@ async def test_several_tasks_share_one_publisher(bootstrap: str, topic_prefix: s
         await asyncio.gather(*(publisher.publish(chunk) for chunk in chunks))
     found = await read(bootstrap, topic_prefix)
     assert len({one.key for one in found}) == len(found) == 500
+
+
+async def test_a_thousand_small_chunks_at_once_are_written_once_each(
+    bootstrap: str, topic_prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    # aiokafka lets one batch a partition into each request and times out the others that wait for a place.
+    await create_topics(bootstrap, {topic_prefix: PARTITIONS})
+    async with Publisher(bootstrap) as publisher:
+        await asyncio.gather(*(publisher.publish([Record(topic_prefix, b"%d" % n, b"")]) for n in range(3000)))
+    found = await read(bootstrap, topic_prefix)
+    assert len({one.key for one in found}) == len(found) == 3000
+    assert not caplog.messages
+
+
+async def test_of_several_chunks_written_together_only_the_one_that_kafka_refuses_fails(
+    bootstrap: str, topic_prefix: str
+) -> None:
+    await create_topics(bootstrap, {topic_prefix: PARTITIONS}, {"max.message.bytes": "10000"})
+    async with Publisher(bootstrap) as publisher:
+        chunks = [[Record(topic_prefix, b"%d" % n, b"x" * (100_000 if n == 5 else 10))] for n in range(10)]
+        ends = await asyncio.gather(*(publisher.publish(chunk) for chunk in chunks), return_exceptions=True)
+    assert [type(end).__name__ for end in ends] == ["NoneType"] * 5 + ["Unpublishable"] + ["NoneType"] * 4
+    assert {one.key for one in await read(bootstrap, topic_prefix)} == {b"%d" % n for n in range(10) if n != 5}
+
+
+async def test_a_caller_that_gives_up_and_one_that_is_wrong_leave_the_others_alone(bootstrap: str, topic_prefix: str) -> None:
+    await create_topics(bootstrap, {topic_prefix: PARTITIONS})
+    async with Publisher(bootstrap) as publisher:
+        calls = [asyncio.ensure_future(publisher.publish([Record(topic_prefix, b"%d" % n, b"")])) for n in range(5)]
+        await asyncio.sleep(0)
+        calls[3].cancel()
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+        with pytest.raises(TypeError):
+            await publisher.publish([Record(topic_prefix, b"", "no bytes")])  # type: ignore[arg-type]
+        await publisher.publish([Record(topic_prefix, b"after", b"")])
+    assert [type(end).__name__ for end in ends] == ["NoneType"] * 3 + ["CancelledError", "NoneType"]
+    assert {b"0", b"1", b"2", b"4", b"after"} <= {one.key for one in await read(bootstrap, topic_prefix)}
 
 
 async def test_a_broker_that_dies_and_comes_back_costs_no_record(own_kafka: LocalKafka, topic_prefix: str) -> None:

@@ -13,13 +13,14 @@ from prometheus_client import CollectorRegistry
 
 from contracts.codec import encode
 from contracts.metrics import Metrics
+from contracts.records import Record
 from contracts.topics import Topics
 from contracts.work import Outcome
 from gpu_consumers import upload
 from gpu_consumers.deliver import Delivery
 from gpu_consumers.flight import Flight, Source, open_batch
 from gpu_consumers.frames import File, Made, Told, Unmade
-from gpu_consumers.ports import NoSuchObject, ObjectsUnavailable, Record, StoredObject
+from gpu_consumers.ports import NoSuchObject, ObjectsUnavailable, StoredObject
 from tests.support.batches import batch, queued
 from tests.support.eventually import eventually
 

@@ -6,11 +6,11 @@ import msgspec
 
 from contracts.codec import encode
 from contracts.events import Status
+from contracts.records import Record
 from contracts.topics import Topics
 from gpu_consumers.cancels import Cancels
 from gpu_consumers.flight import Flight, Source, open_batch
 from gpu_consumers.frames import Started, Stepped
-from gpu_consumers.ports import Record
 from gpu_consumers.status import EVERY_S, Progress
 from tests.support.batches import batch, queued
 

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from contracts.catalog import Catalog
+from contracts.records import Record
 from contracts.topics import Topics
 from contracts.work import WorkerReport
 from gpu_consumers.app import ended
-from gpu_consumers.ports import Record
 from gpu_consumers.report import Reporter, engines_of, runnable
 from tests.support.batches import MODEL
 from tests.support.eventually import eventually

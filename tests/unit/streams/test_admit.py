@@ -13,6 +13,7 @@ from contracts.catalog import Catalog
 from contracts.codec import encode
 from contracts.events import Status
 from contracts.metrics import Metrics
+from contracts.records import Record
 from contracts.topics import Topics
 from contracts.work import Outcome, QueuedJob
 from infra.jobstore.memory import MemoryJobs
@@ -20,7 +21,6 @@ from streams.agents.admit import Admit
 from streams.agents.control import ControlJobs
 from streams.policy.validate import Models
 from streams.ports import Claim, Claimed, Move, StoreUnavailable
-from streams.publish import Record
 from tests.support.bad_jobs import CATALOG, good
 
 TOPICS = Topics()

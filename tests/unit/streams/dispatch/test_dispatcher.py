@@ -26,7 +26,7 @@ from tests.support.queued import queued_job
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from streams.publish import Record
+    from contracts.records import Record
 
 batch_of = Decoder(Batch)
 TOPICS = Topics(batch_partitions=2)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import struct
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
@@ -21,6 +21,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
+from contracts.records import Record, murmur2
 from contracts.topics import MAX_RECORD_BYTES
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ BATCH_BYTES = 512 * 1024  # of one packed batch: half of what a topic takes by d
 LINGER_MS = 0  # a chunk is complete when it is sent; nothing is worth waiting for
 CLOSE_S = 1.0  # for requests of a broken producer that are still under way
 STOP_S = 5.0  # for a producer that stops in good order
+WRITERS = 2  # one write at the broker, one being packed; aiokafka has one request under way to a broker at a time
+TOGETHER = 5_000  # records; more callers than these wait for the next write
 RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)  # pauses before a broken producer is replaced; the last one repeats
 HOPELESS = (
     MessageSizeTooLargeError,
@@ -42,43 +45,24 @@ Ends = dict[TopicPartition, int]
 """Partition to the offset after the last record written there; absent if a retried write was not told its offset."""
 
 
-NO_HEADERS: list[tuple[str, bytes]] = []
+class _Asked(NamedTuple):
+    """One call of `publish`."""
 
+    records: Sequence[Record]
+    done: asyncio.Future[None]
 
-class Record(NamedTuple):
-    """A record to write; key and value are ready bytes."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes]] = NO_HEADERS
-    partition: int | None = None
-    """None: by the key, as Kafka's default partitioner chooses."""
+    def end(self, error: Exception | None = None) -> None:
+        """Tell the caller, unless it has given up."""
+        if self.done.done():
+            return
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
 
 
 class Unpublishable(Exception):
     """Kafka will never take these records (too large, not allowed, no such topic name); trying again is of no use."""
-
-
-def partition_of(key: bytes, partitions: int) -> int:
-    """Kafka's default partition of a key: murmur2, as every official client computes it."""
-    return (murmur2(key) & 0x7FFFFFFF) % partitions
-
-
-def murmur2(data: bytes) -> int:
-    """2.4 µs for a UUID; aiokafka's own takes 5.3."""
-    size = len(data)
-    words = size >> 2
-    h = 0x9747B28C ^ size
-    for word in struct.unpack_from(f"<{words}I", data):
-        k = (word * 0x5BD1E995) & 0xFFFFFFFF
-        k = ((k ^ (k >> 24)) * 0x5BD1E995) & 0xFFFFFFFF
-        h = ((h * 0x5BD1E995) & 0xFFFFFFFF) ^ k
-    if size & 3:
-        tail = int.from_bytes(data[words << 2 :], "little")
-        h = ((h ^ tail) * 0x5BD1E995) & 0xFFFFFFFF
-    h = ((h ^ (h >> 13)) * 0x5BD1E995) & 0xFFFFFFFF
-    return h ^ (h >> 15)
 
 
 async def write(producer: AIOKafkaProducer, records: Sequence[Record]) -> Ends:
@@ -154,7 +138,8 @@ async def discard(producer: AIOKafkaProducer) -> None:
 class Publisher:
     """Publishes chunks, whatever it takes: a producer that breaks is replaced and the chunk written again.
 
-    So a record may be written twice, never not at all. Safe for several tasks at once.
+    So a record may be written twice, never not at all. Safe for many tasks at once: what they ask for while a write is
+    under way goes out together in the next one, so the number of requests does not grow with the number of callers.
     """
 
     def __init__(self, bootstrap: str, *, client_id: str = "darkroom") -> None:
@@ -162,6 +147,8 @@ class Publisher:
         self._client_id = client_id
         self._producer: AIOKafkaProducer | None = None
         self._changing = asyncio.Lock()
+        self._waiting: deque[_Asked] = deque()
+        self._writers: set[asyncio.Task[None]] = set()
 
     async def start(self) -> Self:
         """Connect. Raises KafkaError if no broker answers."""
@@ -171,6 +158,13 @@ class Publisher:
 
     async def stop(self) -> None:
         """Finish what is being sent, then close; what no broker takes meanwhile is given up."""
+        if self._writers:
+            await asyncio.wait(self._writers, timeout=STOP_S)
+        for writer in self._writers:
+            writer.cancel()
+        await asyncio.gather(*self._writers, return_exceptions=True)
+        while self._waiting:
+            self._waiting.popleft().done.cancel()
         producer, self._producer = self._producer, None
         if producer is not None:
             stopping = asyncio.ensure_future(producer.stop())
@@ -186,13 +180,53 @@ class Publisher:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def publish(self, records: Sequence[Record]) -> Ends:
+    async def publish(self, records: Sequence[Record]) -> None:
         """Returns when all records are acknowledged, however long that takes. Raises `Unpublishable`."""
+        if not records:
+            return
+        asked = _Asked(records, asyncio.get_running_loop().create_future())
+        self._waiting.append(asked)
+        if len(self._writers) < WRITERS:
+            writer = asyncio.create_task(self._write_waiting())
+            self._writers.add(writer)
+            writer.add_done_callback(self._writers.discard)
+        await asked.done
+
+    async def _write_waiting(self) -> None:
+        while self._waiting:
+            together, count = [self._waiting.popleft()], 0
+            while self._waiting and (count := count + len(together[-1].records)) < TOGETHER:
+                together.append(self._waiting.popleft())
+            await self._write_together(together)
+
+    async def _write_together(self, together: Sequence[_Asked]) -> None:
+        """Write what several callers asked for at once; each learns of its own end only."""
+        records = together[0].records if len(together) == 1 else [record for asked in together for record in asked.records]
+        try:
+            await self._write(records)
+        except Unpublishable as error:
+            if len(together) > 1:  # only the caller who is to blame shall hear of it
+                for asked in together:
+                    await self._write_together([asked])
+            else:
+                together[0].end(error)
+        except Exception as error:  # noqa: BLE001 - a caller's mistake, such as a value that is no bytes
+            for asked in together:
+                asked.end(error)
+        except asyncio.CancelledError:
+            for asked in together:
+                asked.done.cancel()
+            raise
+        else:
+            for asked in together:
+                asked.end()
+
+    async def _write(self, records: Sequence[Record]) -> None:
         attempt = 0
-        while records:
+        while True:
             producer = self._producer
             try:
-                return await write(producer or await self._replace(None), records)
+                await write(producer or await self._replace(None), records)
             except HOPELESS as error:
                 raise Unpublishable(type(error).__name__) from None
             except (KafkaError, OSError) as error:
@@ -201,7 +235,8 @@ class Publisher:
                 attempt += 1
                 await asyncio.sleep(pause)
                 await self._replace_quietly(producer)
-        return {}
+            else:
+                return
 
     async def _replace_quietly(self, broken: AIOKafkaProducer | None) -> None:
         try:

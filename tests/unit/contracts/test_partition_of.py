@@ -4,7 +4,7 @@ from aiokafka.partitioner import murmur2 as reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.publish import murmur2, partition_of
+from contracts.records import murmur2, partition_of
 
 
 @given(st.binary(max_size=80))
