@@ -29,6 +29,7 @@ from gpu_consumers.images import Images
 from gpu_consumers.report import Reporter, engines_of, runnable
 from gpu_consumers.status import Progress
 from gpu_consumers.upload import Uploader
+from infra.fetch import Fetch
 from infra.objects.connect import open_objects
 from infra.observe import observe
 from infra.settings import BadSetting, Settings, read_settings
@@ -58,7 +59,7 @@ class Worker:
             catalog=catalog,
             delivery=self.delivery,
             progress=Progress(topics),
-            images=Images(store),
+            images=Images(store, Fetch(settings.fetch)),
             metrics=metrics,
             changed=self._change,
         )

@@ -15,6 +15,8 @@ class StoredObject:
     """Made by `gpu_consumers.upload`: unique to the run, so storing it again never touches another run's."""
     body: bytes
     media_type: str
+    sha256: str = ""
+    """Hexadecimal, from where the body was made: the store checks that it got these bytes. Empty if nobody knows."""
 
 
 class ObjectStore(Protocol):
@@ -33,8 +35,28 @@ class ObjectStore(Protocol):
         ...
 
 
+class Fetcher(Protocol):
+    """Where pictures given by URL come from."""
+
+    async def fetch(self, url: str) -> bytes:
+        """The file at a URL. Raises `PictureRefused` or `PictureUnavailable`, whose texts hold nothing of the URL."""
+        ...
+
+
+class PictureRefused(Exception):
+    """This URL, or what is behind it, is nothing we take: the job's own fault."""
+
+
+class PictureUnavailable(Exception):
+    """The picture did not come this time. Trying again later may be better."""
+
+
 class ObjectsUnavailable(Exception):
     """The object store did not answer. Trying again later is right; nothing was lost."""
+
+
+class DamagedObject(Exception):
+    """The bytes are not those that were made. Storing them again would not help."""
 
 
 class NoSuchObject(LookupError):

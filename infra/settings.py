@@ -9,7 +9,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import msgspec
 from msgspec import Struct
@@ -73,6 +73,21 @@ class Worker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An engine that takes no step for this long, loading its model included, is killed and started again."""
 
 
+class Fetch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pictures that jobs give by URL."""
+
+    http: bool = False
+    """Whether plain http is taken beside https."""
+    ports: tuple[int, ...] = (80, 443)
+    networks: tuple[str, ...] = ()
+    """Networks (10.1.0.0/16) that pictures may come from although they are not public. Every tenant can read what is there."""
+    max_bytes: int = 32 * 1_048_576
+    """Of one picture."""
+    timeout_s: float = 10.0
+    """From looking up its host to its last byte, redirects included."""
+    redirects: int = 3
+
+
 class Observe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Logs, metrics and health."""
 
@@ -90,6 +105,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     models: Models = Models()
     streams: Streams = Streams()
     worker: Worker = Worker()
+    fetch: Fetch = Fetch()
     observe: Observe = Observe()
 
     @property
@@ -110,7 +126,7 @@ def read_settings(env: Mapping[str, str] = os.environ) -> Settings:
         for one in msgspec.structs.fields(group.type):
             text = env.get(f"DARKROOM_{group.name}_{one.name}".upper())
             if text is not None:
-                listed = text.split(",") if one.name == "pools" else text
+                listed = [part for part in text.split(",") if part] if get_origin(one.type) is tuple else text
                 values.setdefault(group.name, {})[one.name] = listed
     try:
         return msgspec.convert(values, Settings, strict=False)
@@ -132,6 +148,6 @@ def to_env(settings: Settings) -> dict[str, str]:
     env: dict[str, str] = {}
     for group, fields in msgspec.to_builtins(settings).items():
         for name, value in fields.items():
-            text = ",".join(value) if isinstance(value, list | tuple) else str(value)
+            text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
             env[f"DARKROOM_{group}_{name}".upper()] = text
     return env
