@@ -67,7 +67,8 @@ class Job(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
         float | None, Meta(description="The job expires this long after its record's timestamp (seconds, above 0).")
     ] = None
     degrade: Annotated[
-        Literal["never", "allowed"], Meta(description="Whether fewer steps or a smaller size may be used under load.")
+        Literal["never", "allowed"],
+        Meta(description="Whether fewer steps or a smaller size may be used after two failed runs. Paid jobs never are."),
     ] = "never"
     callback: Annotated[str | None, Meta(description="URL told of the terminal state.")] = None
     metadata: Annotated[dict[str, str] | None, Meta(description="Kept with the job, not interpreted.")] = None
@@ -137,7 +138,7 @@ class Result(Struct, frozen=True, kw_only=True):
     timings: Timings | None = None
     batch: BatchInfo | None = None
     model: Annotated[str | None, Meta(description="name@version that ran.")] = None
-    degraded: Annotated[list[str], Meta(description="What was reduced, e.g. steps.")] = []
+    degraded: Annotated[list[str], Meta(description="Inputs that were reduced: steps, or width and height.")] = []
 
 
 class Status(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -154,6 +155,38 @@ class Status(Struct, frozen=True, kw_only=True, omit_defaults=True):
     repeated: Annotated[bool, Meta(description="Told again because the same job was sent again.")] = False
 
 
+class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One failed run of a job."""
+
+    number: Annotated[int, Meta(description="1, 2, …")]
+    code: Annotated[str, Meta(description="Why it failed.")]
+    ended_at: float
+    started_at: Annotated[float, Meta(description="When an engine took it; 0: none did.")] = 0.0
+    worker: str = ""
+    engine: str = ""
+    batch: Annotated[str, Meta(description="Id of the batch it ran in.")] = ""
+    size: Annotated[int, Meta(description="Jobs in that batch.")] = 0
+    counted: Annotated[
+        bool, Meta(description="False: the engine ended with several jobs in it, and nobody knows which one did it.")
+    ] = True
+
+
+class Repro(Struct, frozen=True, kw_only=True):
+    """What the last run was given, every default filled in. With the job in `body`, enough to run it again."""
+
+    model: Annotated[str, Meta(description="name@version.")]
+    engine: str
+    width: Annotated[int, Meta(description="Pixels.")]
+    height: Annotated[int, Meta(description="Pixels.")]
+    steps: int
+    guidance: float
+    seed: int
+    count: int
+    frames: int
+    fps: int
+    degraded: Annotated[list[str], Meta(description="Inputs that were reduced.")] = []
+
+
 class Dead(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One record on `jobs.dead`: bytes that no job could be made of, or a job that cannot succeed."""
 
@@ -166,6 +199,6 @@ class Dead(Struct, frozen=True, kw_only=True, omit_defaults=True):
     offset: int
     body: Annotated[str, Meta(description="The original bytes, in the given encoding.")]
     encoding: Annotated[Literal["utf-8", "base64", "null"], Meta(description="null: the record had no value.")]
-    attempts: int = 0
-    failures: Annotated[list[str], Meta(description="Code of each failed attempt.")] = []
-    versions: Annotated[dict[str, str], Meta(description="Of Darkroom and the model.")] = {}
+    attempts: Annotated[list[Attempt], Meta(description="Every run it had.")] = []
+    versions: Annotated[dict[str, str], Meta(description="Of Darkroom, the model, the engine and its libraries.")] = {}
+    repro: Annotated[Repro | None, Meta(description="Of a job that was accepted.")] = None

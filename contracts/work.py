@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Raw, Struct
 
-from contracts.events import BatchInfo, Dead, JobError, Output, Terminal, Tier, Timings
+from contracts.events import Attempt, BatchInfo, Dead, JobError, Output, Terminal, Tier, Timings
 
 NO_RAW = Raw(b"null")
 
@@ -52,9 +52,12 @@ class QueuedJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt: int = 1
     not_before: float = 0.0
     """Not to be dispatched before this time (a retry's backoff)."""
-    failures: list[str] = []
-    """Error code of each failed attempt."""
+    history: list[Attempt] = []
+    """Every run so far."""
+    group: str = ""
+    """Jobs of a group share a batch with nobody else: a half of a batch whose engine ended, or one job alone."""
     degraded: list[str] = []
+    """Inputs reduced since admission."""
     job: Raw = NO_RAW
 
 
@@ -73,6 +76,7 @@ class QueuedHead(Struct, frozen=True, kw_only=True):
     deadline: float | None = None
     attempt: int = 1
     not_before: float = 0.0
+    group: str = ""
 
 
 class Batch(Struct, frozen=True, kw_only=True):
@@ -87,6 +91,8 @@ class Batch(Struct, frozen=True, kw_only=True):
     sources: list[tuple[Tier, int]]
     """Tier and offset of each job's record: what a new scheduler reads to know what was dispatched already."""
     jobs: list[QueuedJob]
+    weights: list[float] = []
+    """What each job takes of the limit of a batch."""
 
 
 class PackedBatch(Struct, frozen=True, kw_only=True):
@@ -100,6 +106,16 @@ class PackedBatch(Struct, frozen=True, kw_only=True):
     formed_at: float
     sources: list[tuple[Tier, int]]
     jobs: list[Raw]
+    weights: list[float] = []
+
+
+class Squeezed(Struct, frozen=True, kw_only=True, array_like=True):
+    """A worker's device ran out of memory."""
+
+    weight: float
+    """Of the jobs that did not fit at once, in the unit of a batch's limit."""
+    ago_s: float
+    """How long before the report."""
 
 
 class WorkerReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -119,6 +135,17 @@ class WorkerReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """name@version that it can run; the ones it holds loaded first."""
     slots: int = 2
     """Batches it takes at once: one running, the rest ready."""
+    squeezed: dict[str, Squeezed] = {}
+    """Batch key to the last time that its jobs did not fit the device."""
+
+
+class Lost(Struct, frozen=True, kw_only=True, array_like=True):
+    """The engine ended in the middle of a run. Which of the jobs in it did that, if any, nobody knows."""
+
+    place: int
+    """Of this job among them, from 0."""
+    size: int
+    """How many they were."""
 
 
 class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -136,6 +163,12 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: JobError | None = None
     timings: Timings | None = None
     batch: BatchInfo | None = None
+    degraded: list[str] = []
+    """Inputs that were reduced for this run."""
+    lost: Lost | None = None
+    """Of a failed run: the engine ended with it."""
+    versions: dict[str, str] = {}
+    """Of a failed run: what it ran on."""
     source: str = ""
     """Of a rejection: `partition@offset` of the rejected record, so that a replay is not told twice."""
     silent: bool = False

@@ -15,12 +15,14 @@ class Entry(NamedTuple):
     module: str
     factory: str
     extra: str
+    libraries: tuple[str, ...]
+    """Distributions it computes with, whose versions may matter to what comes out."""
 
 
 ENGINES: Mapping[str, Entry] = {
-    "noop": Entry("engines.noop", "load", ""),
-    "onnx": Entry("engines.onnx", "load", ""),
-    "diffusers": Entry("engines.diffusers", "load", "torch"),
+    "noop": Entry("engines.noop", "load", "", ("numpy",)),
+    "onnx": Entry("engines.onnx", "load", "", ("numpy", "onnxruntime", "tokenizers")),
+    "diffusers": Entry("engines.diffusers", "load", "torch", ("diffusers", "torch", "transformers")),
 }
 
 DEFAULT = "onnx"

@@ -134,6 +134,7 @@ class Worker:
             engines=engines_of(self._catalog, self._models),
             models=loaded + [ref for ref in self._models if ref not in loaded],
             slots=self._settings.worker.slots if self.engine.ready else 0,
+            squeezed=self.hands.squeezes.report(),
         )
 
 

@@ -66,6 +66,6 @@ class Delivery:
     def _outcomes(self, flight: Flight, told: Told, outputs: list[list[Output]]) -> list[Outcome]:
         now = time.time()
         made = [outcome.succeeded(flight, m, o, self._worker) for m, o in zip(told.made, outputs, strict=True)]
-        unmade = [outcome.unmade(flight, one, now, self._worker) for one in told.unmade]
+        unmade = outcome.unmade(flight, told.unmade, now, self._worker)
         unreadable, flight.unreadable = flight.unreadable, []
         return made + unmade + unreadable

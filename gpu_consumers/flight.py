@@ -34,6 +34,8 @@ class Entry:
     raw: Raw
     """The `QueuedJob` as it came, to be queued again if the run fails."""
     job: Job
+    weight: float
+    """What it takes of the limit of a batch."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -71,9 +73,10 @@ def open_batch(run: int, source: Source, value: bytes | None, now: float) -> Fli
     except Invalid as error:
         return _unreadable(run, source, value, error, now)
     flight = _flight(run, source, batch)
-    for place, raw in enumerate(batch.jobs):
+    weights = batch.weights if len(batch.weights) == len(batch.jobs) else [1.0] * len(batch.jobs)
+    for place, (raw, weight) in enumerate(zip(batch.jobs, weights, strict=True)):
         try:
-            flight.entries.append(_entry(raw))
+            flight.entries.append(_entry(raw, weight))
         except Invalid as error:
             flight.unreadable.append(verdict(source, place, bytes(raw), error, now))
     flight.pending = set(range(len(flight.entries)))
@@ -84,9 +87,9 @@ def _flight(run: int, source: Source, batch: PackedBatch) -> Flight:
     return Flight(run=run, partition=source.partition, offset=source.offset, batch=batch, entries=[], unreadable=[])
 
 
-def _entry(raw: Raw) -> Entry:
+def _entry(raw: Raw, weight: float) -> Entry:
     queued = _read_queued(bytes(raw))
-    return Entry(queued=queued, raw=raw, job=_read_job(bytes(queued.job)))
+    return Entry(queued=queued, raw=raw, job=_read_job(bytes(queued.job)), weight=weight)
 
 
 def _unreadable(run: int, source: Source, value: bytes | None, error: Invalid, now: float) -> Flight:

@@ -120,6 +120,8 @@ class Unmade(Struct, frozen=True, kw_only=True, array_like=True):
     code: str = ""
     message: str = ""
     retryable: bool = False
+    lost: bool = False
+    """The engine ended with this job in it; its fault or not."""
 
 
 class Told(Struct, frozen=True, kw_only=True, array_like=True, tag="told"):
@@ -129,6 +131,8 @@ class Told(Struct, frozen=True, kw_only=True, array_like=True, tag="told"):
     made: list[Made]
     unmade: list[Unmade]
     over: bool
+    squeezed: list[int] = []
+    """Places of jobs that did not fit the device at once; they go on in parts."""
 
 
 Report = Hello | Started | Stepped | Told

@@ -18,6 +18,7 @@ from gpu_consumers.engine import EngineProcess
 from gpu_consumers.flight import Flight, Source, open_batch, order_for
 from gpu_consumers.frames import Started, Stepped, Told, Unmade
 from gpu_consumers.images import Images
+from gpu_consumers.squeeze import Squeezes
 from gpu_consumers.status import Progress
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Hands:
         self.empty = asyncio.Event()
         """Set while nothing is in hand."""
         self.empty.set()
+        self.squeezes = Squeezes()
         self.engine: EngineProcess
         """Set once by whoever makes both: they know each other."""
 
@@ -74,7 +76,7 @@ class Hands:
         """Hand a batch to the engine process."""
         model = self._catalog.by_ref(flight.batch.model)
         if not flight.entries or model is None:
-            self._fail_all(flight, "unknown_model", "this worker does not know the model", retryable=True)
+            self._fail_all(flight, "unknown_model", "this worker does not know the model")
             return
         images, bad = await self._images.of(flight)
         if flight.lost:
@@ -145,14 +147,16 @@ class Hands:
         unmade = [one for one in report.unmade if one.place in flight.pending]
         flight.pending.difference_update(one.place for one in made)
         flight.pending.difference_update(one.place for one in unmade)
+        self._squeeze(flight, report.squeezed)
         self._count(flight, made_run_s=[(one.run_s, one.gpu_s) for one in made], unmade=unmade)
-        self._delivery.put(flight, Told(run=report.run, made=made, unmade=unmade, over=report.over))
+        if made or unmade or report.over:
+            self._delivery.put(flight, Told(run=report.run, made=made, unmade=unmade, over=report.over))
 
     def lost(self, run: int, code: str) -> None:
         """The engine process ended in the middle of a run: one attempt of its jobs is gone."""
         flight = self._flights.get(run)
         if flight is not None:
-            self._fail_all(flight, code, "the engine process ended during the run", retryable=True)
+            self._fail_all(flight, code, "the engine process ended during the run", lost=True)
 
     def changed(self) -> None:
         """The engine process is up, or down."""
@@ -170,9 +174,14 @@ class Hands:
         """Wait until the progress noted so far is out: a job's `running` is told before its end."""
         await self._news.join()
 
-    def _fail_all(self, flight: Flight, code: str, message: str, *, retryable: bool) -> None:
+    def _squeeze(self, flight: Flight, places: list[int]) -> None:
+        if places:
+            self.squeezes.note(flight.batch.key, sum(flight.entries[place].weight for place in places))
+            self._changed()
+
+    def _fail_all(self, flight: Flight, code: str, message: str, *, lost: bool = False) -> None:
         unmade = [
-            Unmade(place=p, state="failed", code=code, message=message, retryable=retryable) for p in sorted(flight.pending)
+            Unmade(place=p, state="failed", code=code, message=message, retryable=True, lost=lost) for p in sorted(flight.pending)
         ]
         self.told(Told(run=flight.run, made=[], unmade=unmade, over=True))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from contracts.events import BatchInfo, JobError, Output, Timings
-from contracts.work import NO_RAW, Outcome
+from contracts.work import NO_RAW, Lost, Outcome
 from gpu_consumers.flight import Flight
 from gpu_consumers.frames import Made, Unmade
+from gpu_consumers.versions import versions_of
 
 
 def succeeded(flight: Flight, made: Made, outputs: list[Output], worker: str) -> Outcome:
@@ -21,11 +24,19 @@ def succeeded(flight: Flight, made: Made, outputs: list[Output], worker: str) ->
         outputs=outputs,
         timings=_timings(flight, made.place, made.finished_at, made.run_s, made.gpu_s),
         batch=_batch(flight, made.place, worker),
+        degraded=queued.degraded,
     )
 
 
-def unmade(flight: Flight, one: Unmade, now: float, worker: str) -> Outcome:
-    """A job without outputs. A cancel and an expiry hold whatever runs; a failure is of this attempt."""
+def unmade(flight: Flight, told: Sequence[Unmade], now: float, worker: str) -> list[Outcome]:
+    """Jobs without outputs, all that were told of together."""
+    lost = [one.place for one in told if one.lost]
+    among = {place: Lost(place=number, size=len(lost)) for number, place in enumerate(lost)}
+    return [_unmade(flight, one, among.get(one.place), now, worker) for one in told]
+
+
+def _unmade(flight: Flight, one: Unmade, lost: Lost | None, now: float, worker: str) -> Outcome:
+    """A cancel and an expiry hold whatever runs; a failure is of this attempt."""
     entry = flight.entries[one.place]
     failed = one.state == "failed"
     return Outcome(
@@ -38,6 +49,9 @@ def unmade(flight: Flight, one: Unmade, now: float, worker: str) -> Outcome:
         timings=_timings(flight, one.place, now, 0.0, 0.0),
         batch=_batch(flight, one.place, worker) if failed else None,
         queued=entry.raw if failed else NO_RAW,
+        degraded=entry.queued.degraded,
+        lost=lost,
+        versions=versions_of(flight.batch.engine) if failed else {},
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from engines import Engine, EngineBroken, EngineError, Failed, Poison, Request, StepReport, Unsupported
+from engines import Engine, EngineBroken, EngineError, Failed, OutOfMemory, Poison, Request, StepReport, Unsupported
 
 
 class EngineFault(EngineError):
@@ -21,6 +21,8 @@ class BatchRun:
         self._engine = engine
         self._waiting: list[list[Request]] = [list(requests)] if requests else []
         self._active: dict[str, Request] = {}
+        self.squeezed: list[str] = []
+        """Ids of the last requests that did not fit the device at once."""
 
     @property
     def over(self) -> bool:
@@ -91,6 +93,8 @@ class BatchRun:
         return self._halve(self._empty_engine(), error)
 
     def _halve(self, group: list[Request], error: Exception) -> StepReport:
+        if isinstance(error, OutOfMemory):
+            self.squeezed = [request.id for request in group]
         if len(group) == 1:
             return StepReport(failed=[Failed(request_id=group[0].id, error=_known(error))])
         middle = (len(group) + 1) // 2

@@ -73,7 +73,7 @@ class Runner:
         try:
             self._steps(order, batch)
         except EngineBroken as error:
-            left = [_failed(int(one), error.code, "the engine broke down", retryable=True) for one in batch.left]
+            left = [_lost(int(one), error) for one in batch.left]
             self._say(order, left, over=True)
             self._teller.flush()
             raise
@@ -85,7 +85,7 @@ class Runner:
             report = batch.step()
             over = batch.over
             self._tick(order, report.progress)
-            self._tell(order, report, over=over)
+            self._tell(order, report, _taken(batch), over=over)
 
     def _obey(self, order: Run, batch: BatchRun) -> None:
         if self._inbox.aborted(order.run):
@@ -102,9 +102,9 @@ class Runner:
             steps = [(int(one.request_id), one.done, one.total) for one in progress]
             self._send(pack(Stepped(run=order.run, steps=steps)))
 
-    def _tell(self, order: Run, report: StepReport, *, over: bool = False) -> None:
-        if report.finished or report.failed or over:
-            self._teller.tell(lambda: pack(_told(order, report, over=over)))
+    def _tell(self, order: Run, report: StepReport, squeezed: list[int], *, over: bool) -> None:
+        if report.finished or report.failed or squeezed or over:
+            self._teller.tell(lambda: pack(_told(order, report, squeezed, over=over)))
 
     def _say(self, order: Run, unmade: list[Unmade], *, over: bool = False) -> None:
         if unmade or over:
@@ -121,6 +121,16 @@ def _cancelled(place: int) -> Unmade:
 
 def _failed(place: int, code: str, message: str, *, retryable: bool) -> Unmade:
     return Unmade(place=place, state="failed", code=code, message=message, retryable=retryable)
+
+
+def _lost(place: int, error: EngineError) -> Unmade:
+    return Unmade(place=place, state="failed", code=error.code, message="the engine broke down", retryable=True, lost=True)
+
+
+def _taken(batch: BatchRun) -> list[int]:
+    """What did not fit the device, told once."""
+    squeezed, batch.squeezed = batch.squeezed, []
+    return [int(one) for one in squeezed]
 
 
 def request_of(place: int, task: Task) -> Request:
@@ -142,7 +152,7 @@ def request_of(place: int, task: Task) -> Request:
     )
 
 
-def _told(order: Run, report: StepReport, *, over: bool) -> Told:
+def _told(order: Run, report: StepReport, squeezed: list[int], *, over: bool) -> Told:
     now = time.time()
     made, unmade = [], [_of_failed(failed) for failed in report.failed]
     for one in report.finished:
@@ -156,7 +166,7 @@ def _told(order: Run, report: StepReport, *, over: bool) -> Told:
             unmade.append(_failed(place, "encode_failed", type(error).__name__, retryable=True))
         else:
             made.append(Made(place=place, files=files, finished_at=now, run_s=one.run_s, gpu_s=one.share_s))
-    return Told(run=order.run, made=made, unmade=unmade, over=over)
+    return Told(run=order.run, made=made, unmade=unmade, over=over, squeezed=squeezed)
 
 
 def _of_failed(failed: Failed) -> Unmade:

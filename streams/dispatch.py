@@ -275,6 +275,7 @@ class Dispatcher:
             formed_at=now,
             sources=[(job.tier, job.offset) for job in formed.jobs],
             jobs=[Raw(job.body) for job in formed.jobs],
+            weights=[job.weight for job in formed.jobs],
         )
         topic = self._topics.batches(self.pool)
         return Record(topic, name.encode(), encode(batch), self._headers, formed.partition)

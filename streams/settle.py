@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from contracts.catalog import Catalog
 from contracts.codec import encode
 from contracts.events import JobError, Result
 from contracts.metrics import Metrics
@@ -59,12 +60,15 @@ class _Chunk:
 class Settle:
     """Decides on chunks of outcomes. The same chunk again leads to the same records."""
 
-    def __init__(self, *, store: JobStore, topics: Topics, clock: Clock, metrics: Metrics, version: str) -> None:
+    def __init__(
+        self, *, store: JobStore, topics: Topics, clock: Clock, metrics: Metrics, version: str, catalog: Catalog
+    ) -> None:
         self._store = store
         self._tell = Tell(topics, "settle")
         self._clock = clock
         self._metrics = metrics
         self._version = version
+        self._catalog = catalog
 
     async def __call__(self, records: Sequence[Any]) -> Settled:
         """The verdicts are durable when this returns; nothing is published yet."""
@@ -82,7 +86,7 @@ class Settle:
         for record in records:
             at = when(record, now)
             try:
-                end = ending(_decode(record.value or b""), at, self._version)
+                end = ending(_decode(record.value or b""), at, self._version, self._catalog)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 dead = letter(record, UNREADABLE, at, id="", tenant="")
                 chunk.unreadable.append(self._tell.dead(dead, trace(record)))
@@ -100,8 +104,7 @@ class Settle:
 
     def _records(self, case: Case) -> Iterator[Record]:
         end, context = case.ending, trace(case.record)
-        if end.status:
-            yield self._tell.status(end.status, context)
+        yield from (self._tell.status(status, context) for status in end.statuses)
         if end.result and case.result:
             yield self._tell.result(end.result, case.result, context)
         if end.dead:
@@ -124,7 +127,7 @@ class Settle:
         self._metrics.late.inc(len(late))
         for state, count in Counter(c.ending.outcome.state for c in counted if not c.ending.retry).items():
             self._metrics.settled.labels(state).inc(count)
-        for code, count in Counter(c.ending.retry.failures[-1] for c in counted if c.ending.retry).items():
+        for code, count in Counter(c.ending.retry.history[-1].code for c in counted if c.ending.retry).items():
             self._metrics.retried.labels(code).inc(count)
 
 

@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Collection
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
+from contracts.catalog import load_catalog
 from contracts.metrics import Metrics
 from contracts.publish import new_producer
 from infra.jobstore import open_jobs
@@ -116,7 +118,14 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     metrics = Metrics()
     topics = settings.topics
     store = open_jobs(settings.store.jobs)
-    settle = Settle(store=store, topics=topics, clock=time.time, metrics=metrics, version=darkroom_version())
+    settle = Settle(
+        store=store,
+        topics=topics,
+        clock=time.time,
+        metrics=metrics,
+        version=darkroom_version(),
+        catalog=load_catalog(Path(settings.models.catalog)),
+    )
     consumer = new_consumer(settings.kafka, topics.group("settle"))
     lanes = new_lanes(settings, consumer, settle, metrics)
     consumer.subscribe([topics.outcomes], listener=lanes)

@@ -114,7 +114,7 @@ class Scheduler:
                 break
             worker = _best(free, lead.head.model)
             if not self._may_find_company(lead, worker, now):
-                return self._take(self._batch(lead), worker, out_of_turn=out_of_turn)
+                return self._take(self._batch(lead, worker, now), worker, out_of_turn=out_of_turn)
             # The worker is kept for it meanwhile: a less important job must not slip in front.
             held_back.add(lead)
             free.remove(worker)
@@ -219,15 +219,18 @@ class Scheduler:
                 best = job
         return best
 
-    def _batch(self, lead: Waiting) -> list[Waiting]:
-        return fill(lead, self.window.companions(lead.head.batch_key), self.caps.limit(lead.head))
+    def _batch(self, lead: Waiting, worker: Worker, now: float) -> list[Waiting]:
+        return fill(lead, self.window.companions(lead.key), self._limit(lead, worker, now))
+
+    def _limit(self, lead: Waiting, worker: Worker, now: float) -> float:
+        return min(self.caps.limit(lead.head), worker.limit(lead.head.batch_key, now))
 
     def _may_find_company(self, lead: Waiting, worker: Worker, now: float) -> bool:
         """Whether the only job of its key waits a little: for an idle worker, as a busy one gives it that time anyway."""
         until = lead.arrived + self._batch_wait_s
-        if worker.outstanding or now >= until or self.caps.limit(lead.head) < lead.weight + 1:
+        if worker.outstanding or now >= until or self._limit(lead, worker, now) < lead.weight + 1:
             return False
-        if self.window.alike(lead.head.batch_key) > 1:
+        if self.window.alike(lead.key) > 1:
             return False
         self._company_until = min(until, self._company_until or until)
         return True

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from contracts.events import Dead, JobError, Result, Status, Timings
+from contracts.catalog import Catalog
+from contracts.events import Dead, JobError, Repro, Result, Status, Timings
 from contracts.work import Outcome, QueuedJob
 from streams.policy.decode import keep
-from streams.policy.retry import next_try, read_queued
-
-UNEXPLAINED = JobError(code="internal", message="the run failed without saying why")
+from streams.policy.degrade import degrade
+from streams.policy.retry import UNEXPLAINED, next_try, read_queued, with_attempt
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,24 +22,30 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     result: Result | None = None
     """None where the job goes on, or nobody can be answered."""
-    status: Status | None = None
+    statuses: Sequence[Status] = ()
     dead: Dead | None = None
     retry: QueuedJob | None = None
 
 
-def ending(outcome: Outcome, at: float, version: str) -> Ending:
+def ending(outcome: Outcome, at: float, version: str, catalog: Catalog) -> Ending:
     """Decide on an outcome. `at`: of the outcome's record, so that a replay comes to the very same bytes."""
     if outcome.state == "rejected":
         return _rejected(outcome, at)
     if outcome.state != "failed":
         return _ended(outcome, at, None)
-    failed = read_queued(outcome.queued)
-    error = outcome.error or UNEXPLAINED
-    again = next_try(failed, error, at) if failed else None
+    queued = read_queued(outcome.queued)
+    failed = with_attempt(queued, outcome) if queued else None
+    again = next_try(failed, outcome, at) if failed else None
     if again is None:
-        return _ended(outcome, at, failed, dead=outcome.dead or _letter(outcome, error, failed, at, version))
-    status = _status(outcome, "retrying", again.attempt, at, error)
-    return Ending(outcome=outcome, at=at, status=status, retry=again)
+        return _ended(outcome, at, failed, dead=outcome.dead or _letter(outcome, failed, at, version))
+    return _retried(outcome, at, degrade(again, catalog))
+
+
+def _retried(outcome: Outcome, at: float, again: QueuedJob) -> Ending:
+    statuses = [_status(outcome, "retrying", again.attempt, at, outcome.error or UNEXPLAINED)]
+    if again.degraded != outcome.degraded:
+        statuses.append(_status(outcome, "degraded", again.attempt, at, None))
+    return Ending(outcome=outcome, at=at, statuses=statuses, retry=again)
 
 
 def _rejected(outcome: Outcome, at: float) -> Ending:
@@ -46,7 +53,7 @@ def _rejected(outcome: Outcome, at: float) -> Ending:
         return Ending(outcome=outcome, at=at, dead=outcome.dead)
     result = Result(id=outcome.id, tenant=outcome.tenant, state="rejected", error=outcome.error)
     status = _status(outcome, "rejected", 0, at, outcome.error)
-    return Ending(outcome=outcome, at=at, result=result, status=status, dead=outcome.dead)
+    return Ending(outcome=outcome, at=at, result=result, statuses=[status], dead=outcome.dead)
 
 
 def _ended(outcome: Outcome, at: float, failed: QueuedJob | None, dead: Dead | None = None) -> Ending:
@@ -62,10 +69,11 @@ def _ended(outcome: Outcome, at: float, failed: QueuedJob | None, dead: Dead | N
         timings=_timings(outcome.timings, at),
         batch=outcome.batch,
         model=failed.model if failed else outcome.model,
-        degraded=failed.degraded if failed else [],
+        degraded=outcome.degraded,
     )
     attempt = outcome.attempt or (outcome.batch.attempt if outcome.batch else 0)
-    return Ending(outcome=outcome, at=at, result=result, status=_status(outcome, outcome.state, attempt, at, error), dead=dead)
+    status = _status(outcome, outcome.state, attempt, at, error)
+    return Ending(outcome=outcome, at=at, result=result, statuses=[status], dead=dead)
 
 
 def _status(outcome: Outcome, state: Any, attempt: int, at: float, error: JobError | None) -> Status:
@@ -85,20 +93,25 @@ def _seconds(value: float) -> float:
     return round(max(0.0, value), 6)
 
 
-def _letter(outcome: Outcome, error: JobError, failed: QueuedJob | None, at: float, version: str) -> Dead:
+def _letter(outcome: Outcome, failed: QueuedJob | None, at: float, version: str) -> Dead:
     partition, _, offset = (failed.source if failed else "").partition("@")
     kept = keep(bytes(failed.job) if failed else None)
     return Dead(
         id=outcome.id,
         tenant=outcome.tenant,
-        cause=error,
+        cause=outcome.error or UNEXPLAINED,
         at=at,
         topic="jobs",
         partition=int(partition or -1),
         offset=int(offset or -1),
         body=kept.body,
         encoding=kept.encoding,
-        attempts=outcome.attempt or 0,
-        failures=[*failed.failures, error.code] if failed else [error.code],
-        versions={"darkroom": version} | ({"model": failed.model} if failed else {}),
+        attempts=failed.history if failed else [],
+        versions={"darkroom": version} | ({"model": failed.model} if failed else {}) | outcome.versions,
+        repro=_repro(failed) if failed else None,
     )
+
+
+def _repro(failed: QueuedJob) -> Repro:
+    numbers = msgspec.structs.asdict(failed.resolved)
+    return Repro(model=failed.model, engine=failed.engine, degraded=failed.degraded, **numbers)

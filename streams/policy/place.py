@@ -34,8 +34,16 @@ def place(job: Job, models: Models) -> Placed:
 
 def batch_key(placed: Placed) -> str:
     """Equal for jobs whose rows fit one tensor. Steps, guidance and seed are per row, so not in it."""
-    size = placed.resolved
-    return f"{placed.model.ref}/{placed.job.task}/{size.width}x{size.height}x{size.frames}"
+    return f"{placed.model.ref}/{placed.job.task}/{_shape(placed.resolved)}"
+
+
+def resized(key: str, resolved: Resolved) -> str:
+    """The batch key of the same job in another size."""
+    return f"{key.rpartition('/')[0]}/{_shape(resolved)}"
+
+
+def _shape(size: Resolved) -> str:
+    return f"{size.width}x{size.height}x{size.frames}"
 
 
 def queued(placed: Placed, body: bytes, *, source: str, submitted_at: float, admitted_at: float) -> QueuedJob:

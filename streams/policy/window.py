@@ -34,6 +34,12 @@ class Waiting(Struct, frozen=True, kw_only=True, eq=False):
     ticket: object = None
     """The caller's own, handed back untouched."""
 
+    @property
+    def key(self) -> str:
+        """Equal for jobs that may share a batch."""
+        head = self.head
+        return f"{head.batch_key}|{head.group}" if head.group else head.batch_key
+
 
 class Lane:
     """Jobs in the order in which they go. A linked dictionary: any job leaves it in O(1) and leaves nothing behind.
@@ -137,7 +143,7 @@ class Window:
             self.add(new, now)
 
     def _queue_alike(self, old: Waiting, new: Waiting) -> bool:
-        same = (old.tier, old.head.model, old.head.batch_key) == (new.tier, new.head.model, new.head.batch_key)
+        same = (old.tier, old.head.model, old.key) == (new.tier, new.head.model, new.key)
         return same and old not in self._delayed
 
     def start_due(self, now: float) -> None:
@@ -159,7 +165,7 @@ class Window:
         return self._by_model[tier]
 
     def companions(self, key: str) -> dict[Tier, Lane]:
-        """Jobs of one batch key that may go now, by tier, most important first."""
+        """Jobs with one key that may go now, by tier, most important first."""
         return self._by_key[key]
 
     def alike(self, key: str) -> int:
@@ -171,7 +177,7 @@ class Window:
             self._ends.add(job.head.deadline, job)
 
     def _enter(self, job: Waiting, *, front: bool) -> None:
-        key = job.head.batch_key
+        key = job.key
         self._alike[key] = self._alike.get(key, 0) + 1
         for lane in self._lanes(job):
             if front:
@@ -185,13 +191,13 @@ class Window:
         by_model = self._by_model[tier].get(head.model)
         if by_model is None:
             by_model = self._by_model[tier][head.model] = Lane()
-        by_key = self._by_key.get(head.batch_key)
+        by_key = self._by_key.get(job.key)
         if by_key is None:
-            by_key = self._by_key[head.batch_key] = {tier: Lane() for tier in TIERS}
+            by_key = self._by_key[job.key] = {tier: Lane() for tier in TIERS}
         return by_model, by_key[tier]
 
     def _leave(self, job: Waiting) -> None:
-        head, key = job.head, job.head.batch_key
+        head, key = job.head, job.key
         by_model, by_key = self._lanes(job)
         by_model.remove(job)
         by_key.remove(job)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from contracts.work import WorkerReport
+from streams.policy.memory import allowance
 
 SILENT_S = 5.0
 """A worker reports every second: one that missed five is taken for dead."""
@@ -38,6 +39,11 @@ class Worker:
     def has_room(self) -> bool:
         """Whether it takes another batch. One without a partition has no way to get any."""
         return self.outstanding < self.report.slots and bool(self.owned)
+
+    def limit(self, key: str, now: float) -> float:
+        """The largest batch of this key that its device is trusted with."""
+        squeezed = self.report.squeezed.get(key)
+        return inf if squeezed is None else allowance(squeezed, now - self.seen)
 
 
 class Workers:

@@ -51,9 +51,11 @@ def test_a_batch_too_large_for_the_device_is_run_in_parts() -> None:
         if len(inside) > 2:
             raise OutOfMemory(len(inside))
 
-    finished, failed = through(BatchRun(engine(device), requests(7)))
+    run = BatchRun(engine(device), requests(7))
+    finished, failed = through(run)
     assert sorted(finished) == list("0123456")
     assert not failed
+    assert run.squeezed == list("456"), "the last that did not fit is known"
 
 
 def test_one_request_too_large_for_the_device_fails_alone_and_may_be_retried() -> None:

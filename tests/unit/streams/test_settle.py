@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from prometheus_client import CollectorRegistry
 
+from contracts.catalog import Catalog
 from contracts.codec import encode
 from contracts.events import Dead, JobError, Result, Status
 from contracts.metrics import Metrics
@@ -14,9 +15,11 @@ from contracts.work import Outcome, QueuedJob
 from infra.jobstore.memory import MemoryJobs
 from streams.ports import Claim
 from streams.settle import Settle, Settled
+from tests.support.bad_jobs import CATALOG
 from tests.support.outcomes import POISON, cancelled, failure, success
 
 TOPICS = Topics()
+MODELS = msgspec.toml.decode(CATALOG, type=Catalog)
 
 
 @dataclass
@@ -37,7 +40,9 @@ class Bench:
     def __init__(self) -> None:
         self.metrics = Metrics(CollectorRegistry())
         self.store = MemoryJobs()
-        self.settle = Settle(store=self.store, topics=TOPICS, clock=lambda: 20.0, metrics=self.metrics, version="0.1.0")
+        self.settle = Settle(
+            store=self.store, topics=TOPICS, clock=lambda: 20.0, metrics=self.metrics, version="0.1.0", catalog=MODELS
+        )
 
     async def claimed(self) -> Bench:
         await self.store.claim(
@@ -111,7 +116,7 @@ async def test_a_retryable_failure_queues_the_next_attempt_once() -> None:
     bench = await Bench().claimed()
     settled = await bench.told(failure(), failure())
     (again,) = of(settled, "queue.default.ordinary", QueuedJob)
-    assert (again.attempt, again.not_before, again.failures) == (2, 11.0, ["out_of_memory"])
+    assert (again.attempt, again.not_before, [one.code for one in again.history]) == (2, 11.0, ["out_of_memory"])
     assert [one.state for one in of(settled, "status", Status)] == ["retrying"]
     assert of(settled, "results", Result) == []
 
@@ -124,11 +129,13 @@ async def test_a_failure_of_an_attempt_that_was_given_up_queues_nothing() -> Non
 
 async def test_a_job_that_keeps_failing_ends_with_a_result_and_a_dead_letter() -> None:
     bench = await Bench().claimed()
+    outcome = failure()
     for attempt in (1, 2, 3):
-        await bench.told(failure(attempt=attempt), offset=attempt)
-    settled = await bench.told(failure(attempt=4), offset=4)
+        (again,) = of(await bench.told(outcome, offset=attempt), "queue.default.ordinary", QueuedJob)
+        outcome = msgspec.structs.replace(outcome, attempt=again.attempt, queued=msgspec.Raw(encode(again)))
+    settled = await bench.told(outcome, offset=4)
     assert [one.state for one in of(settled, "results", Result)] == ["failed"]
-    assert [one.attempts for one in of(settled, "jobs.dead", Dead)] == [4]
+    assert [[run.number for run in one.attempts] for one in of(settled, "jobs.dead", Dead)] == [[1, 2, 3, 4]]
 
 
 async def test_a_rejection_told_by_two_outcomes_is_told_once() -> None:

@@ -34,6 +34,8 @@ class Story:
             self.a_job_seen_before_perhaps,
             self.a_job_with_a_deadline,
             self.a_job_for_later,
+            self.a_part_of_a_lost_batch,
+            self.a_device_runs_out_of_memory,
             self.a_cancel,
             self.one_reports,
             self.everyone_reports,
@@ -73,6 +75,16 @@ class Story:
     def a_job_for_later(self) -> None:
         self._queue(*self._new(), not_before=self.world.now + self._dice.choice(SOON_S))
 
+    def a_part_of_a_lost_batch(self) -> None:
+        """Three jobs that share a batch with nobody else, and others that could."""
+        name, key = self._new()
+        for number in range(3):
+            self._queue(f"{name}-{number}", key, group=f"lost-{name}")
+        self._queue(f"{name}-free", key)
+
+    def a_device_runs_out_of_memory(self) -> None:
+        self.world.squeeze(self._dice.randrange(3), self._dice.choice(["a", "b", "c"]), self._dice.choice([2.0, 3.0, 4.0]))
+
     def a_cancel(self) -> None:
         self.world.cancel(self._dice.choice(IDS))
 
@@ -91,7 +103,7 @@ class Story:
         self.world.finish(self._dice.randrange(PARTITIONS))
 
     def time_passes(self) -> None:
-        self.world.now += self._dice.choice([0.001, 0.004, 0.1, 1.0, 4.9, 6.0])
+        self.world.now += self._dice.choice([0.001, 0.004, 0.1, 1.0, 4.9, 6.0, 300.0])
 
     def something_arrives_or_not(self) -> None:
         if self.world.flying:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from contracts.events import TIERS, Tier
-from contracts.work import QueuedHead, Resolved, WorkerReport
+from contracts.work import QueuedHead, Resolved, Squeezed, WorkerReport
 from streams.policy.window import Waiting
 from streams.policy.workers import SILENT_S
 
@@ -70,6 +70,8 @@ class TrueWorker:
     generation: int = 0
     told: WorkerReport | None = None
     told_at: float = -1e9
+    squeezed: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Batch key to what did not fit its device, and when."""
 
 
 class World:
@@ -157,9 +159,15 @@ class World:
             positions={p: self.finished[p] for p in worker.owned},
             models=worker.models,
             slots=worker.slots,
+            squeezed={key: Squeezed(weight=weight, ago_s=self.now - at) for key, (weight, at) in worker.squeezed.items()},
         )
         worker.told_at = self.now
         self.scheduler.report(worker.told, self.now)
+
+    def squeeze(self, number: int, key: str, weight: float) -> None:
+        """A worker's device runs out of memory; it says so at once."""
+        self.workers[number].squeezed[key] = weight, self.now
+        self.tell(number)
 
     def finish(self, partition: int) -> None:
         self.finished[partition] = min(self.finished[partition] + 1, self.log[partition])
@@ -334,7 +342,7 @@ class View:
 
     def _may_wait(self, job: Waiting) -> bool:
         """For company: it is the only one of its key, and it has only just come."""
-        alone = not any(one is not job and one.head.batch_key == job.head.batch_key for one in self.waiting)
+        alone = not any(one is not job and _key(one) == _key(job) for one in self.waiting)
         return alone and job.weight < CAP and self.world.now < job.arrived + WAIT_S
 
     def check_idle(self, wake_at: float | None) -> None:
@@ -365,10 +373,10 @@ class View:
             raise Violation(f"a batch was stacked on {formed.worker} while {idle} were idle")
 
     def _check_batch(self, formed: Formed) -> None:
-        jobs, now = formed.jobs, self.world.now
-        if len({job.head.batch_key for job in jobs}) != 1 or len(set(map(id, jobs))) != len(jobs):
-            raise Violation("jobs of different keys, or one twice, in a batch")
-        if len(jobs) > 1 and sum(job.weight for job in jobs) > CAP:
+        jobs, now, limit = formed.jobs, self.world.now, self._limit(formed)
+        if len({_key(job) for job in jobs}) != 1 or len(set(map(id, jobs))) != len(jobs):
+            raise Violation("jobs of different keys or groups, or one twice, in a batch")
+        if len(jobs) > 1 and sum(job.weight for job in jobs) > limit + 1e-6:
             raise Violation("a batch over its limit")
         for job in jobs:
             head = job.head
@@ -377,9 +385,15 @@ class View:
             if job.name in self.world.cancelled:
                 raise Violation(f"{head.id} was cancelled")
         light = all(job.weight == 1 for job in self.waiting)
-        left = [j for j in self.waiting if j not in jobs and j.head.batch_key == jobs[0].head.batch_key]
-        if light and len(jobs) < CAP and left:
+        left = [j for j in self.waiting if j not in jobs and _key(j) == _key(jobs[0])]
+        if light and len(jobs) + 1 <= limit - 1e-6 and left:
             raise Violation("a batch left with room for jobs of its key")
+
+    def _limit(self, formed: Formed) -> float:
+        """Half of what did not fit, and all of it ten minutes later."""
+        worker = next(w for w in self.world.workers if w.name == formed.worker)
+        weight, at = worker.squeezed.get(formed.jobs[0].head.batch_key, (2 * CAP, 0.0))
+        return min(CAP, weight / 2 + weight / 2 * (self.world.now - at) / 600)
 
     def _check_turn(self, formed: Formed) -> None:
         world, lead = self.world, formed.jobs[0]
@@ -400,6 +414,10 @@ class View:
         unfair = [j for j in older if exact or j.head.model == lead.head.model]
         if unfair:
             raise Violation(f"{lead.head.id} went before {unfair[0].head.id} of its own tier")
+
+
+def _key(job: Waiting) -> tuple[str, str]:
+    return job.head.batch_key, job.head.group
 
 
 def _plain(job: Waiting) -> bool:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import asdict
+
 from contracts.events import TIERS, Tier
 from streams.policy.batching import Formed, Scheduler
 from streams.policy.window import Lane, Waiting, Window
 from streams.policy.workers import Worker, Workers
+from tests.unit.streams.policy.batching.world import CAP
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Sequence
@@ -169,6 +172,36 @@ class Lonely(Window):
         return {tier: Lane() for tier in super().companions(key)}
 
 
+class MixesSuspects(Scheduler):
+    """Lets jobs of a lost batch share a batch with others."""
+
+    def arrive(self, job: Waiting, now: float) -> Sequence[Waiting]:
+        return super().arrive(job if not job.head.group else Mixed(**asdict(job)), now)
+
+
+class Mixed(Waiting, frozen=True, kw_only=True, eq=False):
+    @property
+    def key(self) -> str:
+        return self.head.batch_key
+
+
+class ForgetsMemory(Scheduler):
+    """Fills batches on a device that ran out of memory as if nothing had happened."""
+
+    def _limit(self, lead: Waiting, worker: Worker, now: float) -> float:
+        del worker, now
+        return self.caps.limit(lead.head)
+
+
+class NeverRecovers(Scheduler):
+    """Keeps batches small for ever."""
+
+    def _limit(self, lead: Waiting, worker: Worker, now: float) -> float:
+        del now
+        squeezed = worker.report.squeezed.get(lead.head.batch_key)
+        return min(self.caps.limit(lead.head), squeezed.weight / 2 if squeezed else CAP)
+
+
 WRONG = [
     DoneEarly,
     ForgetsFlights,
@@ -186,4 +219,7 @@ WRONG = [
     StacksFirst,
     WritesToOldOwners,
     LeavesRoom,
+    MixesSuspects,
+    ForgetsMemory,
+    NeverRecovers,
 ]
