@@ -80,5 +80,7 @@ def _table(letters: list[Dead]) -> Table:
     for name in ("at", "tenant", "id", "cause", "message", "tries"):
         table.add_column(name, overflow="fold")
     for one in letters:
-        table.add_row(show.clock(one.at), one.tenant, one.id or _place(one), one.cause.code, one.cause.message, str(len(one.attempts)))
+        table.add_row(
+            show.clock(one.at), one.tenant, one.id or _place(one), one.cause.code, one.cause.message, str(len(one.attempts))
+        )
     return table
