@@ -68,7 +68,8 @@ class Program:
         if self._child:
             self._child.signal(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.ended(), patience_s)
+                async with asyncio.timeout(patience_s):  # not wait_for: on Python 3.11 it may lose a cancellation
+                    await self.ended()
             self._child.signal(signal.SIGKILL)
             await self.ended()
 

@@ -22,9 +22,9 @@ CONTRAST = 45
 SPECK = 20
 """Pixels below which a region is dust and no thing."""
 
-LEAST_OVERLAP = {"circle": 0.85, "square": 0.85, "triangle": 0.7, "ring": 0.72, "star": 0.5}
-"""Intersection over union with the best outline below which a region has no shape. A star's points are one or two pixels
-wide: one whose arms are a little bent overlaps by half and is a star to the eye; no other outline overlaps it as much."""
+LEAST_OVERLAP = {"circle": 0.85, "square": 0.85, "triangle": 0.78, "ring": 0.72, "star": 0.66}
+"""Intersection over union with the best outline below which a region has no shape. Rounded corners cost a star most: its
+points are one or two pixels wide."""
 
 UNEVEN = 40.0
 """Distance in RGB from a thing's median colour beyond which an inner pixel is off colour."""
@@ -126,7 +126,7 @@ def _shape(region: Mask) -> str:
     """The outline that overlaps the region best, once both fill the same box."""
     rows, columns = np.nonzero(region)
     height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
-    if not 0.65 < width / height < 1.55:
+    if not 0.75 < width / height < 1.35:
         return "unclear"
     steps = (np.arange(GRID) + 0.5) / GRID
     picked = region[rows.min() + (steps * height).astype(int)][:, columns.min() + (steps * width).astype(int)]

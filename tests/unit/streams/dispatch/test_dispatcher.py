@@ -291,3 +291,14 @@ async def test_nothing_is_dispatched_after_the_queues_were_taken_away() -> None:
         await eventually(lambda: it.value("darkroom_workers", pool="default") == 1.0)
         assert it.wire.written == []
         assert it.ticket.count == 0
+
+
+async def test_a_loop_that_is_told_to_end_in_the_moment_news_comes_ends() -> None:
+    async with desk() as here:
+        loop = next(task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "") == "Dispatcher.run")
+        await asyncio.sleep(0)  # into the wait
+        here.report()
+        await asyncio.sleep(0)  # the news is there, and the loop has not run since
+        loop.cancel()
+        _, going = await asyncio.wait([loop], timeout=2)
+    assert not going
