@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from engines import Engine, EngineBroken, EngineError, Failed, Progress, Request, StepReport
+from contracts.errors import ErrorCode
+from contracts.events import Inputs
+from engines import Engine, EngineBroken, EngineError, Failed, Progress, Request, StepReport, Unsupported
 from gpu_consumers import encode
 from gpu_consumers.bare import print_bare
 from gpu_consumers.frames import Made, Run, Started, Stepped, Task, Told, Unmade, pack
@@ -14,6 +16,8 @@ from gpu_consumers.run import BatchRun, EngineFault
 from gpu_consumers.shelf import Shelf
 from gpu_consumers.tell import Send, Teller
 
+INPUTS = frozenset(Inputs.__struct_fields__)
+UNREADABLE: ErrorCode = "image_unavailable"
 TICK_S = 0.2
 """Progress is told this often at most (seconds): people cannot follow more, and it is the sign of life."""
 
@@ -171,4 +175,8 @@ def _told(order: Run, report: StepReport, squeezed: list[int], *, over: bool) ->
 
 def _of_failed(failed: Failed) -> Unmade:
     error = failed.error
-    return _failed(int(failed.request_id), error.code, str(error), retryable=error.retryable)
+    code, message = error.code, str(error)
+    if isinstance(error, Unsupported) and error.field in INPUTS:
+        message = f"inputs.{message}"
+        code = UNREADABLE if error.field == "image" else code
+    return _failed(int(failed.request_id), code, message, retryable=error.retryable)

@@ -16,7 +16,8 @@ import msgspec
 
 _encode = msgspec.json.Encoder(enc_hook=lambda value: f"<{type(value).__name__}>").encode
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-_OURS = ("contracts", "darkroom", "streams", "gpu_consumers", "engines", "infra", "loadtest", "aiokafka")
+_OURS = ("contracts", "darkroom", "streams", "gpu_consumers", "engines", "infra", "loadtest")
+_SAFE = frozenset({*_OURS, "aiokafka"})
 
 
 class JsonFormatter(logging.Formatter):
@@ -44,7 +45,8 @@ class JsonFormatter(logging.Formatter):
 def describe(error: BaseException) -> str:
     """An exception as type, text if it is safe to show, and the innermost frames."""
     kind = type(error)
-    safe = isinstance(error, OSError) or kind.__module__.split(".")[0] in _OURS
+    # Libraries derive from OSError too, with hosts and URLs in their texts.
+    safe = (isinstance(error, OSError) and kind.__module__ == "builtins") or kind.__module__.split(".")[0] in _SAFE
     text = f"{kind.__name__}: {error}" if safe else f"{kind.__name__} (text withheld)"
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     where = " < ".join(f"{f.name} {f.filename.rsplit('/', 2)[-1]}:{f.lineno}" for f in reversed(frames))
@@ -52,10 +54,17 @@ def describe(error: BaseException) -> str:
 
 
 def start_logging(process: str, level: str) -> None:
-    """Send every logger of this process through `JsonFormatter` to stderr."""
+    """Send every logger of this process through `JsonFormatter` to stderr.
+
+    `level` is for our own code. Libraries speak from WARNING up: below that, clients of object stores and databases tell
+    requests whole, with keys and signatures.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(process))
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    wanted = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(level=max(wanted, logging.WARNING), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
-    for noisy in ("faust", "mode", "aiokafka", "aiohttp.access", "botocore", "urllib3"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for ours in (*_OURS, "__main__"):
+        logging.getLogger(ours).setLevel(wanted)
+    for own_level in ("faust", "mode", "aiohttp.access"):
+        logging.getLogger(own_level).setLevel(max(wanted, logging.WARNING))
