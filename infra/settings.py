@@ -42,6 +42,33 @@ class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     objects: str = "file:///.darkroom/objects"
 
 
+class Cassandra(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to use the Cassandra that `store.jobs` names."""
+
+    user: str = ""
+    password: str = ""
+    ca_file: str = ""
+    """PEM: who signs the nodes' certificates. Turns TLS on."""
+    cert_file: str = ""
+    """PEM: our own certificate, where nodes ask for one."""
+    key_file: str = ""
+    verify_host: bool = False
+    """Whether a node's certificate must also name the address we reach it by."""
+    local_dc: str = ""
+    """The data centre whose nodes are asked first."""
+    replication: str = "1"
+    """Of a keyspace made by `darkroom schema migrate`: copies in all, or in each data centre (dc1:3,dc2:3)."""
+    keep_days: int = 90
+    """How long jobs are remembered after their last change. Kafka must have forgotten them before: more than 7."""
+    in_flight: int = 128
+    """Requests that one process has under way at once."""
+    timeout_s: float = 5.0
+    """Until the outcome of a request counts as unknown."""
+
+    def __repr__(self) -> str:
+        return "Cassandra(…)"  # a password must not get into a log by way of a settings object
+
+
 class Models(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which models there are."""
 
@@ -102,6 +129,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     kafka: Kafka = Kafka()
     store: Store = Store()
+    cassandra: Cassandra = Cassandra()
     models: Models = Models()
     streams: Streams = Streams()
     worker: Worker = Worker()

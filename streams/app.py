@@ -63,7 +63,7 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     """Admit and schedule until `leave` is set. Raises `Crashed`."""
     metrics = Metrics()
     catalog = load_catalog(Path(settings.models.catalog))
-    store = open_jobs(settings.store.jobs)
+    store = open_jobs(settings.store.jobs, settings.cassandra)
     publisher = Publisher(settings.kafka.bootstrap_servers, client_id="darkroom-streams")
     app = new_app(settings)
     topics = settings.topics

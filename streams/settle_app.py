@@ -117,7 +117,7 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     """Settle until `leave` is set."""
     metrics = Metrics()
     topics = settings.topics
-    store = open_jobs(settings.store.jobs)
+    store = open_jobs(settings.store.jobs, settings.cassandra)
     settle = Settle(
         store=store,
         topics=topics,

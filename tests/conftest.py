@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
+    from tests.support.cassandras import TestCassandra
+
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
@@ -34,6 +36,16 @@ def own_kafka(tmp_path: Path) -> Iterator[LocalKafka]:
     """Return a running broker for this test alone, which may stop it, kill it and start it again."""
     with LocalKafka(tmp_path / "own-kafka") as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def cassandra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCassandra]:
+    """One Cassandra with one keyspace for the whole run. Who stops it starts it again."""
+    pytest.importorskip("cassandra", reason="needs the extra: cassandra")
+    from tests.support.cassandras import started
+
+    with started(tmp_path_factory.mktemp("cassandra")) as one:
+        yield one
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from darkroom.cli import show
 from darkroom.cli.where import Where, json_option, where_options
 from darkroom.errors import DarkroomError
 from infra.jobstore import open_jobs
+from infra.settings import read_settings
 from streams.ports import JobRow, StoreUnavailable
 
 
@@ -38,7 +39,7 @@ def jobs(*, tenant: str | None, state: State | None, limit: int, json: bool, whe
 
 async def _rows(where: Where, tenant: str | None, state: State | None, limit: int) -> list[JobRow]:
     try:
-        store = open_jobs(where.running().job_store)
+        store = open_jobs(where.running().job_store, read_settings().cassandra)
         try:
             return await store.recent(tenant, state, limit)
         finally:

@@ -17,7 +17,7 @@ from darkroom.cli import show
 from darkroom.errors import DarkroomError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
-VERBS = ("up", "demo", "submit", "watch", "cancel", "jobs", "status", "dead")
+VERBS = ("up", "demo", "submit", "watch", "cancel", "jobs", "status", "dead", "schema")
 
 
 class Verbs(click.Group):

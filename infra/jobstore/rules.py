@@ -8,6 +8,9 @@ from contracts.events import TERMINAL, State
 from contracts.work import Verdict
 from streams.ports import Claim, Claimed, JobRow, Move
 
+KEEP_S = 8 * 86_400.0
+"""How long rejections and early cancels are remembered: a day longer than Kafka keeps the events they are about."""
+
 
 class Row(NamedTuple):
     """A job as stored. A tuple, as it goes to and from a database by the thousand."""

@@ -17,15 +17,12 @@ from typing import Any, TypeVar
 
 from contracts.events import State
 from contracts.work import Verdict
-from infra.jobstore.rules import Row, claimed, first, moved
+from infra.jobstore.rules import KEEP_S, Row, claimed, first, moved
 from infra.jobstore.sqlite_file import connect, storing, transaction
 from streams.ports import Claim, Claimed, JobRow, Move, Note, StoreUnavailable
 
 T = TypeVar("T")
 Key = tuple[str, str]
-
-KEEP_S = 8 * 86_400.0
-"""How long rejections and early cancels are remembered: a day longer than Kafka keeps the events they are about."""
 
 SIZES = (256, 64, 16, 4, 1)
 """Rows of the prepared statements that a chunk is cut into; one statement for each chunk's own size would never be reused."""

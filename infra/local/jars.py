@@ -1,4 +1,4 @@
-"""Kafka's jars: a pinned list, downloaded once into the user's cache and checked by hash.
+"""A server's jars: a pinned list, downloaded once into the user's cache and checked by hash.
 
 A list instead of a resolver: resolving the same coordinates takes 40 s, this takes 3, and every byte is pinned.
 """
@@ -38,27 +38,32 @@ class Jar:
     artifact: str
     version: str
     sha256: str  # lower-case hex
+    classifier: str = ""  # one of several jars of a release, such as a platform's native library
 
     @property
     def path(self) -> str:
         """Return where a Maven repository keeps it, relative to its base."""
-        return f"{self.group.replace('.', '/')}/{self.artifact}/{self.version}/{self.artifact}-{self.version}.jar"
+        return f"{self.group.replace('.', '/')}/{self.artifact}/{self.version}/{self._stem}.jar"
 
     @property
     def file_name(self) -> str:
         """Return its name in the cache; the hash keeps two pins of one version apart."""
-        return f"{self.artifact}-{self.version}-{self.sha256[:8]}.jar"
+        return f"{self._stem}-{self.sha256[:8]}.jar"
+
+    @property
+    def _stem(self) -> str:
+        return "-".join(filter(None, (self.artifact, self.version, self.classifier)))
 
 
 def pinned(listing: Path = KAFKA_LIST) -> tuple[Jar, ...]:
-    """Read a list of `group:artifact:version sha256` lines, in classpath order."""
+    """Read a list of `group:artifact:version[:classifier] sha256` lines, in classpath order."""
     return tuple(_parse(line) for line in listing.read_text().splitlines() if line.strip())
 
 
 def _parse(line: str) -> Jar:
     coordinates, sha256 = line.split()
-    group, artifact, version = coordinates.split(":")
-    return Jar(group=group, artifact=artifact, version=version, sha256=sha256)
+    group, artifact, version, *classifier = coordinates.split(":")
+    return Jar(group=group, artifact=artifact, version=version, sha256=sha256, classifier="".join(classifier))
 
 
 def fetch(

@@ -1,0 +1,49 @@
+"""What an operator does to a Cassandra: bring its schema up to date, and look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from msgspec.structs import replace
+
+from infra import schema
+from infra.jobstore.cassandra_place import Place, kind, new_cluster, place_of, replication
+from infra.settings import Cassandra
+from streams.ports import StoreUnavailable
+
+TABLE_S = 60.0
+"""Making a table takes a round through all nodes, and seconds on a busy one."""
+
+
+def migrate(url: str, settings: Cassandra, say: Callable[[str], None] = lambda _text: None) -> None:
+    """Make the keyspace that the URL names, or bring it up to date. `say` is told each change.
+
+    Raises StoreUnavailable, and ValueError for settings that cannot be.
+    """
+    place = place_of(url)
+    copies = replication(settings)
+    with _session(place, settings) as session:
+        schema.migrate(session, place.keyspace, copies, settings, say)
+
+
+def status(url: str, settings: Cassandra) -> schema.State:
+    """What the keyspace is like. Raises as `migrate` does."""
+    place = place_of(url)
+    with _session(place, settings) as session:
+        return schema.status(session, place.keyspace)
+
+
+@contextmanager
+def _session(place: Place, settings: Cassandra) -> Iterator[Any]:
+    try:
+        cluster = new_cluster(place, replace(settings, timeout_s=max(settings.timeout_s, TABLE_S)))
+        try:
+            yield cluster.connect()
+        finally:
+            cluster.shutdown()
+    except (ValueError, schema.SchemaBusy):
+        raise
+    except Exception as error:
+        raise StoreUnavailable(f"{place.name}: {kind(error)}") from error
