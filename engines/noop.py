@@ -6,6 +6,7 @@ For plumbing: it keeps every rule of the interface, needs nothing but numpy, and
 from __future__ import annotations
 
 import math
+import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from engines.base import EngineInfo, Failed, Finished, Picture, Shape, StepReport
-from engines.errors import Incompatible, Poison
+from engines.errors import EngineFault, Incompatible, Poison
 from engines.request import Request
 from engines.roster import Roster, Seat
 
@@ -36,6 +37,10 @@ class NoopOptions:
     """Pictures as large as asked for, instead of ``side`` pixels square: then encoding them is a job's main cost."""
     side: int = 8
     """Pixels."""
+    poison: str = ""
+    """A request with this in its prompt breaks every step it is in, and is named only when it is alone; empty: none does."""
+    hiccup: float = 0.0
+    """Chance that a step fails one of its requests in a way that another try may not."""
 
 
 class NoopEngine:
@@ -164,6 +169,29 @@ def _factor(seed: int, spread: float) -> float:
     return math.exp(spread * NormalDist().inv_cdf(uniform))
 
 
+class Hiccup(Poison):
+    """One request failed by bad luck."""
+
+    code = "engine_error"
+    retryable = True
+
+
+def troubles(options: NoopOptions, chance: Callable[[], float] = random.random) -> Hook:
+    """What goes wrong in a step, by the options."""
+
+    def hook(requests: Sequence[Request]) -> None:
+        if options.poison and any(options.poison in one.prompt for one in requests):
+            if len(requests) > 1:
+                raise EngineFault("not a number, somewhere")
+            raise Poison(requests[0].id, "not a number")
+        unlucky = next((one for one in requests if chance() < options.hiccup), None)
+        if unlucky is not None:
+            raise Hiccup(unlucky.id, "bad luck")
+
+    return hook
+
+
 def load(_model: str = "", **options: Any) -> NoopEngine:
     """Make one from options by name; it has no model, so none is looked at."""
-    return NoopEngine(NoopOptions(**options))
+    chosen = NoopOptions(**options)
+    return NoopEngine(chosen, hook=troubles(chosen) if chosen.poison or chosen.hiccup else None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engines import EngineBroken, Poison, Request
-from engines.noop import NoopEngine, NoopOptions
+from engines.errors import EngineFault
+from engines.noop import NoopEngine, NoopOptions, troubles
 from tests.support.engine_runs import ask, failed_in, finished_in, run, steps_until_done
 
 
@@ -77,3 +78,26 @@ def test_a_hook_may_fail_one_request_or_the_whole_step() -> None:
     engine.admit([ask("d", prompt="worse")])
     with pytest.raises(EngineBroken):
         engine.step()
+
+
+def with_troubles(chance: float = 1.0, **options: float | str) -> NoopEngine:
+    chosen = NoopOptions(**options)  # type: ignore[arg-type]
+    return NoopEngine(chosen, sleep=lambda _: None, hook=troubles(chosen, lambda: chance))
+
+
+def test_a_poisoned_request_breaks_the_step_and_is_named_only_when_it_is_alone() -> None:
+    engine = with_troubles(poison="skull")
+    engine.admit([ask("good"), ask("bad", prompt="a skull")])
+    with pytest.raises(EngineFault):
+        engine.step()
+    engine.cancel("good")
+    (failed,) = engine.step().failed
+    assert (failed.request_id, failed.error.code, failed.error.retryable) == ("bad", "poison", False)
+
+
+def test_bad_luck_fails_one_request_and_another_try_may_have_more() -> None:
+    engine = with_troubles(chance=0.1, hiccup=0.2)
+    engine.admit([ask("one")])
+    (failed,) = engine.step().failed
+    assert (failed.request_id, failed.error.retryable) == ("one", True)
+    assert run(with_troubles(chance=0.3, hiccup=0.2), [ask("one")])["one"].images

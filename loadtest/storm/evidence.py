@@ -1,0 +1,156 @@
+"""Gathers the history of a storm: while it goes on, and at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections import Counter
+from typing import Any
+
+import msgspec
+from aiokafka.errors import KafkaError
+
+from contracts.events import Dead, Result, Status
+from contracts.topics import Topics
+from contracts.work import WorkerReport
+from gpu_consumers.ports import NoSuchObject
+from infra.jobstore import open_jobs
+from infra.objects.connect import open_objects
+from infra.settings import Settings
+from loadtest.storm.crew import Crew
+from loadtest.storm.history import History, Name, Place, Seen, Snapshot, Stored
+from loadtest.storm.intake import sort_out
+from loadtest.storm.watch import Watch, committed, ends, lag, read_all, read_to
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 2.0
+"""Between looks at what is committed."""
+FINISH_S = 90.0
+"""After the last result: how long the groups may take to commit the rest."""
+
+
+class Evidence:
+    """What the oracle will be shown."""
+
+    def __init__(self, settings: Settings, history: History) -> None:
+        self.history = history
+        self._settings, self._topics = settings, settings.topics
+        self._objects = open_objects(settings.store.objects)
+        self.reports: list[Seen[WorkerReport]] = []
+        self.ended: Counter[Name] = Counter()
+        self.last_result = 0.0
+        topics = self._topics
+        several = dict.fromkeys((topics.results, topics.status), topics.partitions)
+        self.watch = Watch(self.bootstrap, several | {topics.dead: 1, topics.workers: 1}, self._take)
+
+    @property
+    def bootstrap(self) -> str:
+        """Address of the brokers."""
+        return self._settings.kafka.bootstrap_servers
+
+    async def _take(self, topic: str, one: Seen[bytes]) -> None:
+        topics, history = self._topics, self.history
+        if topic == topics.results:
+            await self._take_result(_as(one, Result))
+        elif topic == topics.status:
+            history.statuses.append(_as(one, Status))
+        elif topic == topics.dead:
+            history.dead.append(_as(one, Dead))
+        else:
+            self.reports.append(_as(one, WorkerReport))
+
+    async def _take_result(self, one: Seen[Result]) -> None:
+        self.history.results.append(one)
+        self.ended[one.value.tenant, one.value.id] += 1
+        self.last_result = time.monotonic()
+        for output in one.value.outputs:
+            self.history.looked += 1
+            try:
+                await self._objects.get(output.key)
+            except NoSuchObject:
+                self.history.unmade.append(output.key)
+
+    async def look_often(self) -> None:
+        """Note now and then what is committed, and then where the answers end. Until cancelled."""
+        while True:
+            try:
+                self.history.snapshots.append(await self._look())
+            except (KafkaError, OSError, TimeoutError) as error:
+                log.info("no look at the offsets (%s)", type(error).__name__)
+            await asyncio.sleep(LOOK_S)
+
+    async def _look(self) -> Snapshot:
+        topics = self._topics
+        done = await committed(self.bootstrap, topics.group("streams"))
+        end = await ends(self.bootstrap, {topics.status: topics.partitions})
+        return Snapshot(committed=_plain(done, topics), ends=_plain(end, topics))
+
+    async def gather(self, crew: Crew) -> None:
+        """What there is to see at the end, with every process at rest."""
+        topics, history = self._topics, self.history
+        history.left = await self._left()
+        history.snapshots.append(await self._look())
+        outputs = {topics.results: topics.partitions, topics.status: topics.partitions, topics.dead: 1}
+        await read_to(self.watch, await ends(self.bootstrap, outputs, finished=True))
+        history.jobs = await read_all(self.bootstrap, topics.jobs, topics.partitions)
+        history.control = await read_all(self.bootstrap, topics.control, 1)
+        history.objects = await asyncio.to_thread(self._stored)
+        await self._rows()
+        self._count(crew)
+
+    async def _left(self) -> dict[Place, int]:
+        until = time.monotonic() + FINISH_S
+        while any((left := await self._lag()).values()) and time.monotonic() < until:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(1.0)
+        return left
+
+    async def _lag(self) -> dict[Place, int]:
+        topics, pool = self._topics, self._topics.pools[0]
+        # Not the queues: what settle writes there ends with the mark of a transaction, which no reader commits past.
+        read_by = {
+            "streams": {topics.jobs: topics.partitions, topics.control: 1},
+            f"gpu.{pool}": {topics.batches(pool): topics.batch_partitions},
+            "settle": {topics.outcomes: topics.partitions},
+        }
+        left: dict[Place, int] = {}
+        for role, names in read_by.items():
+            done = await committed(self.bootstrap, topics.group(role))
+            left |= lag(done, await ends(self.bootstrap, names))
+        return left
+
+    def _stored(self) -> dict[str, Stored]:
+        bodies = ((key, self._objects.get_now(key)) for key in self._objects.list_now())
+        return {key: Stored(sha256=hashlib.sha256(body).hexdigest(), size=len(body)) for key, body in bodies}
+
+    async def _rows(self) -> None:
+        store = open_jobs(self._settings.store.jobs)
+        try:
+            names = list(sort_out(self.history).jobs)
+            self.history.rows = {name: await store.get(*name) for name in names}
+        finally:
+            await store.close()
+
+    def _count(self, crew: Crew) -> None:
+        """What the blows may have cost."""
+        killed = {life.name for process in crew.processes for life in process.lives if life.how != "ended with status 0"}
+        workers = {name for name in killed if name.startswith("gpu-")}
+        frozen = sum(blow.fault.blow == "freeze" and blow.fault.actor.startswith("gpu-") for blow in crew.blows)
+        one = crew.options.in_flight
+        self.history.extra_allowed = (len(workers) + frozen) * one
+        self.history.orphans_allowed = len(workers) * one
+        names = {seen.value.worker for seen in self.reports}
+        dead = (name.rpartition("-") for name in names)
+        self.history.dead_workers = frozenset(nonce for life, _, nonce in dead if life in workers)
+
+
+def _as(one: Seen[bytes], kind: type[Any]) -> Seen[Any]:
+    value = msgspec.json.decode(one.value, type=kind)
+    return Seen(partition=one.partition, offset=one.offset, at=one.at, value=value)
+
+
+def _plain(places: dict[Place, int], topics: Topics) -> dict[Place, int]:
+    """The same with the topics' names as everybody knows them."""
+    return {(name.removeprefix(topics.prefix), number): offset for (name, number), offset in places.items()}

@@ -1,0 +1,148 @@
+"""One storm from beginning to end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from contracts.publish import Publisher
+from contracts.records import Record
+from contracts.topics import Topics
+from darkroom.system.topics import create_topics
+from infra.local.claim import Claim
+from infra.local.kafka import LocalKafka
+from infra.settings import Store
+from loadtest.storm.crew import Crew, settings_for
+from loadtest.storm.evidence import Evidence
+from loadtest.storm.history import History, Name
+from loadtest.storm.load import Event, Load, draw_load, due
+from loadtest.storm.options import Options
+from loadtest.storm.oracle import judge
+from loadtest.storm.report import Report, report_of
+from loadtest.storm.watch import committed
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.05
+START_S = 180.0
+"""Until all processes work, on a busy machine (seconds)."""
+NOTED_S = 60.0
+
+
+class Weatherman:
+    """Where a storm happens: which Kafka, which stores, which folder."""
+
+    def __init__(
+        self, folder: Path, bootstrap: str, *, prefix: str = "", brokers: tuple[LocalKafka, ...] = (), store: Store | None = None
+    ) -> None:
+        self.folder = folder
+        self.bootstrap = bootstrap
+        self.prefix = prefix
+        self.brokers = brokers
+        self.store = store
+
+
+async def storm(options: Options, where: Weatherman) -> Report:
+    """Let it rage, and judge what is left."""
+    settings = settings_for(options, where.folder, where.bootstrap, where.prefix, where.store)
+    load = draw_load(options.seed, options.jobs, options.rate)
+    evidence = Evidence(settings, History(intents=load.intents))
+    await create_topics(where.bootstrap, settings.topics)
+    claim = Claim(where.folder, "storm.json")
+    crew = Crew(options, settings, where.folder, claim.fd, where.brokers)
+    began = time.time()
+    try:
+        async with Publisher(where.bootstrap, client_id="storm") as publisher, _running(crew):
+            await _calm_before(crew, load, publisher, settings.topics, evidence)
+            async with _background([evidence.watch.run(), evidence.look_often()]):
+                async with _background([crew.suffer(actor, plan) for actor, plan in crew.struck()]):
+                    await _send_all(load.events, publisher, settings.topics)
+                calmed = time.time()
+                await _until_done(load, evidence, options.patience_s)
+            await evidence.gather(crew)
+    finally:
+        claim.release()
+    return report_of(options, crew, evidence, judge(evidence.history), began=began, calmed=calmed)
+
+
+async def _calm_before(crew: Crew, load: Load, publisher: Publisher, topics: Topics, evidence: Evidence) -> None:
+    """All processes work, and the cancels that come before their jobs are noted."""
+    async with asyncio.timeout(START_S):
+        await crew.all_ready()
+    await _send(load.early, publisher, topics)
+    evidence.history.early = len(load.early)
+    async with asyncio.timeout(NOTED_S):
+        while sum(await _noted(topics, evidence)) < len(load.early):  # noqa: ASYNC110 - nobody tells of a commit
+            await asyncio.sleep(0.3)
+
+
+async def _noted(topics: Topics, evidence: Evidence) -> list[int]:
+    found = await committed(evidence.bootstrap, topics.group("streams"))
+    return [offset for (name, _), offset in found.items() if name == topics.control]
+
+
+async def _send_all(events: list[Event], publisher: Publisher, topics: Topics) -> None:
+    """Open loop: what is due goes out, whether or not what went before has arrived."""
+    began, sending = time.monotonic(), set[asyncio.Task[None]]()
+    for at_s, several in due(events, TICK_S):
+        await asyncio.sleep(max(0.0, at_s - (time.monotonic() - began)))
+        sending.add(asyncio.create_task(_send(several, publisher, topics)))
+    await asyncio.gather(*sending)
+
+
+async def _send(events: Sequence[Event], publisher: Publisher, topics: Topics) -> None:
+    names = {"jobs": topics.jobs, "control": topics.control}
+    await publisher.publish([Record(names[one.topic], one.key, one.value) for one in events])
+
+
+async def _until_done(load: Load, evidence: Evidence, patience_s: float) -> None:
+    """Every name has its end, or nothing has ended for too long."""
+    awaited = _awaited(load)
+    since = time.monotonic()
+    while any(evidence.ended[name] < count for name, count in awaited.items()):
+        if time.monotonic() - max(since, evidence.last_result) > patience_s:
+            log.warning("no new result for %.0f s, though some are missing", patience_s)
+            return
+        await asyncio.sleep(0.2)
+
+
+def _awaited(load: Load) -> Counter[Name]:
+    intents = [load.intents[event.value] for event in load.events if event.topic == "jobs"]
+    wanted = Counter(dict.fromkeys(((one.tenant, one.id) for one in intents if one.ends), 1))
+    wanted.update((one.tenant, one.id) for one in intents if not one.ends and one.id)
+    return wanted
+
+
+@asynccontextmanager
+async def _running(crew: Crew) -> AsyncIterator[None]:
+    async with _background([process.keep() for process in crew.processes]):
+        yield
+
+
+@asynccontextmanager
+async def _background(work: Sequence[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Tasks that run until the block ends; one that fails ends the block."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    me = asyncio.current_task()
+
+    def failed(task: asyncio.Future[None]) -> None:
+        if me is not None and not task.cancelled() and task.exception() is not None:
+            me.cancel()
+
+    for task in tasks:
+        task.add_done_callback(failed)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        errors = [one for one in ended if isinstance(one, Exception)]
+        if errors:
+            raise ExceptionGroup("the storm could not go on", errors)
