@@ -20,12 +20,16 @@ from contracts.reference import reference_page
 from contracts.topics import Topics
 
 ROOT = Path(__file__).resolve().parent.parent
+DEAD = (
+    "Find what could not be made a job of, or could not succeed. A record without a value is no letter: it says that "
+    "the letter at the offset in its header `letter` was handled."
+)
 MESSAGES: tuple[tuple[str, type[Any], str], ...] = (
     ("jobs", Job, "Send a generation job."),
     ("control", Control, "Cancel a job."),
     ("status", Status, "Follow a job."),
     ("results", Result, "Read what became of a job, once per job (with isolation level read_committed)."),
-    ("dead", Dead, "Find what could not be made a job of, or could not succeed."),
+    ("dead", Dead, DEAD),
 )
 
 

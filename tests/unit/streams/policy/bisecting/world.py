@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CAP = 8
 USED = msgspec.toml.decode(CATALOG.replace("batch_cap = 256", f"batch_cap = {CAP}"), type=Catalog)
 HALVINGS = ceil(log2(CAP))
-LONG = 2000
+LONG = 400
 """Steps after which something that should have come to its end never will."""
 
 
