@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from infra.observe.calm import Calm
+
 _encode = msgspec.json.Encoder(enc_hook=lambda value: f"<{type(value).__name__}>").encode
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 _OURS = ("contracts", "darkroom", "streams", "gpu_consumers", "engines", "infra", "loadtest")
@@ -61,6 +63,7 @@ def start_logging(process: str, level: str) -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(process))
+    handler.addFilter(Calm())
     wanted = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(level=max(wanted, logging.WARNING), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
