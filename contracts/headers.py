@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 Headers = Sequence[tuple[str, bytes]]
 
+_TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+"""As W3C Trace Context has it. Later versions may be longer; they are let go."""
 _FIXED = (("ce_specversion", b"1.0"), ("content-type", b"application/json"))
 
 
@@ -16,5 +19,5 @@ def event_headers(kind: str, source: str, trace: bytes | None = None) -> list[tu
 
 
 def trace_of(headers: Iterable[tuple[str, bytes]] | None) -> bytes | None:
-    """The `traceparent` that a record came with, to be passed on."""
-    return next((value for name, value in headers or () if name == "traceparent"), None)
+    """The `traceparent` that a record came with, to be passed on, if it is one: its sender may have put anything there."""
+    return next((value for name, value in headers or () if name == "traceparent" and value and _TRACE.match(value)), None)

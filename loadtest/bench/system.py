@@ -39,10 +39,11 @@ class Throughput:
 
 
 @contextmanager
-def running(data: Path) -> Iterator[Mapping[str, Any]]:
-    """`darkroom up` in `data`, until the block ends; yields what is in its up.json."""
+def running(data: Path, *options: str) -> Iterator[Mapping[str, Any]]:
+    """`darkroom up` in `data` with these options, until the block ends; yields what is in its up.json."""
     log = data.with_suffix(".log").open("w")
-    process = subprocess.Popen([sys.executable, "-m", "darkroom", "up", "--data", str(data)], stdout=log, stderr=log)
+    command = [sys.executable, "-m", "darkroom", "up", "--data", str(data), *options]
+    process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         yield _wait_ready(process, data / "up.json")
     finally:
