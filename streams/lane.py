@@ -119,9 +119,10 @@ class Lane:
             return
         with self._took.time():
             decided = await self._settle(records)
+            # Before the commit: nobody looks at these outcomes again, and their verdicts are durable already.
+            if decided.orphans:
+                await self._remove(decided.orphans)
             await self._commit(producer, decided, records[-1].offset + 1)
-        if decided.orphans:
-            await self._remove(decided.orphans)
 
     async def _commit(self, producer: AIOKafkaProducer, decided: Decided, offset: int) -> None:
         await producer.begin_transaction()

@@ -37,7 +37,7 @@ class Settled:
     records: list[Record]
     """To be written together with the chunk's offsets."""
     orphans: list[str]
-    """Object keys that no result names, to be removed after that."""
+    """Object keys that no result names, to be removed before that."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
