@@ -27,6 +27,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--streams", type=int, default=usual.streams, help="processes (default %(default)s)")
     parser.add_argument("--settles", type=int, default=usual.settles, help="processes (default %(default)s)")
     parser.add_argument("--workers", type=int, default=usual.workers, help="processes (default %(default)s)")
+    parser.add_argument("--batch-cap", type=int, default=usual.batch_cap, help="jobs in a batch at most (default %(default)s)")
     parser.add_argument("--bug", choices=["", *BUGS], default="", help="plant one, to see it found")
     parser.add_argument("--out", type=Path, default=Path("bench-output"), help="folder of the report (default %(default)s)")
     parser.add_argument("--keep", type=Path, help="folder for logs and stores, kept (default: a temporary one)")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -98,4 +99,14 @@ class Crew:
             await actor.ready()
             await asyncio.sleep(fault.after_s)
             self.blows.append(Struck(fault=fault, at=time.time(), life=actor.life))
-            await actor.strike(fault)
+            await _to_the_end(actor.strike(fault))
+
+
+async def _to_the_end(blow: Coroutine[Any, Any, None]) -> None:
+    """A blow is never left half dealt: a broker that is down is started, a frozen process thawed."""
+    dealing = asyncio.ensure_future(blow)
+    try:
+        await asyncio.shield(dealing)
+    except asyncio.CancelledError:
+        await dealing
+        raise

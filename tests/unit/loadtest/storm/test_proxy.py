@@ -53,8 +53,9 @@ class Client:
         """What comes until the connection ends, in whatever way."""
         got = bytearray()
         try:
-            while piece := await asyncio.wait_for(self.reader.read(65536), 10):
-                got += piece
+            async with asyncio.timeout(10):
+                while piece := await self.reader.read(65536):
+                    got += piece
         except ConnectionError:
             pass
         return bytes(got)
