@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from gpu_consumers.frames import BROKEN, LENGTH, Abort, Drop, Hello, Order, Report, Run, Started, Stepped, Told, pack, report_of
+from gpu_consumers.oom import oom_kills
 
 log = logging.getLogger(__name__)
 
 BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Pauses before a process that ended is started again; back to the first one once a run got through."""
+"""Pauses before a process that ended is started again; back to the first one once a run began."""
 HOPELESS = 12
 """So many in a row that ended without finishing a run: the worker gives up, so that its partitions go to another."""
 START_S = 60.0
@@ -66,16 +68,23 @@ class _Process:
 class EngineProcess:
     """One child process for one device. Runs given to it are done in order, across restarts."""
 
-    def __init__(self, listener: Listener, *, hang_s: float, command: Sequence[str] = ()) -> None:
+    def __init__(
+        self, listener: Listener, *, hang_s: float, command: Sequence[str] = (), oom_kills: Callable[[], int] = oom_kills
+    ) -> None:
         self._listener = listener
         self._hang_s = hang_s
         self._command = command or (sys.executable, "-m", "gpu_consumers.child")
+        self._oom_kills = oom_kills
+        self._oom_before = 0
         self._process: _Process | None = None
         self._runs: dict[int, Run] = {}
         self._begun: set[int] = set()
         self._aborted: set[int] = set()
         self._heard = time.monotonic()
         self._failures = 0
+        """Processes in a row that ended without finishing a run."""
+        self._pauses = 0
+        """Processes in a row that ended without beginning one: a job that ends its engine is no reason to wait."""
         self._hung = False
         self._greeted = False
         self.restarts = 0
@@ -117,13 +126,15 @@ class EngineProcess:
             await self._end()
 
     def _pause(self) -> float:
-        pause = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
+        pause = BACKOFF_S[min(self._pauses, len(BACKOFF_S) - 1)]
         self._failures += 1
+        self._pauses += 1
         self.restarts += 1
         log.warning("the engine process ended, next one in %.1f s", pause, extra={"restarts": self.restarts})
         return pause
 
     async def _one_life(self) -> None:
+        self._oom_before = self._oom_kills()
         process = self._process = await _spawn(self._command)
         self._heard, self._hung, self._greeted = time.monotonic(), False, False
         for order in self._runs.values():
@@ -152,6 +163,7 @@ class EngineProcess:
             self.ready = self._greeted = True
             self._listener.changed()
         elif isinstance(report, Started):
+            self._pauses = 0
             self._begun.add(report.run)
             self.loaded = report.loaded
             self._listener.started(report)
@@ -191,10 +203,16 @@ class EngineProcess:
         self._begun.clear()
         for run in charged:
             self._runs.pop(run)
-            self._listener.lost(run, "engine_hung" if self._hung else "engine_crashed")
+            self._listener.lost(run, self._cause(status))
         self._listener.changed()
         if self._failures >= HOPELESS:
             raise EngineWontStart(f"{self._failures} engine processes in a row ended without finishing a run")
+
+    def _cause(self, status: int | None) -> str:
+        if self._hung:
+            return "engine_hung"
+        by_kernel = status == -signal.SIGKILL and self._oom_kills() > self._oom_before
+        return "out_of_memory" if by_kernel else "engine_crashed"
 
     def _charged(self, status: int | None) -> list[int]:
         begun = [run for run in self._runs if run in self._begun]

@@ -6,9 +6,10 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from contracts.catalog import Catalog, ModelSpec
+from contracts.errors import ErrorCode
 from contracts.events import Control
 from contracts.metrics import Metrics
 from contracts.records import Publishing, Record
@@ -21,6 +22,7 @@ from gpu_consumers.images import Images
 from gpu_consumers.squeeze import Squeezes
 from gpu_consumers.status import Progress
 
+OUT_OF_MEMORY: ErrorCode = "out_of_memory"
 log = logging.getLogger(__name__)
 
 
@@ -156,6 +158,8 @@ class Hands:
         """The engine process ended in the middle of a run: one attempt of its jobs is gone."""
         flight = self._flights.get(run)
         if flight is not None:
+            if code == OUT_OF_MEMORY:
+                self._squeeze(flight, sorted(flight.pending))
             self._fail_all(flight, code, "the engine process ended during the run", lost=True)
 
     def changed(self) -> None:
@@ -174,7 +178,7 @@ class Hands:
         """Wait until the progress noted so far is out: a job's `running` is told before its end."""
         await self._news.join()
 
-    def _squeeze(self, flight: Flight, places: list[int]) -> None:
+    def _squeeze(self, flight: Flight, places: Sequence[int]) -> None:
         if places:
             self.squeezes.note(flight.batch.key, sum(flight.entries[place].weight for place in places))
             self._changed()

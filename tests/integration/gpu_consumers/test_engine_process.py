@@ -59,9 +59,9 @@ class Witness:
 
 
 @asynccontextmanager
-async def engine(hang_s: float = 60.0) -> AsyncIterator[tuple[EngineProcess, Witness]]:
+async def engine(hang_s: float = 60.0, **changes: Any) -> AsyncIterator[tuple[EngineProcess, Witness]]:
     witness = Witness()
-    process = EngineProcess(witness, hang_s=hang_s)
+    process = EngineProcess(witness, hang_s=hang_s, **changes)
     serving = asyncio.create_task(process.serve())
     try:
         await eventually(lambda: process.ready, within=120, what="the engine process is ready")
@@ -119,6 +119,19 @@ async def test_killing_the_engine_costs_the_running_batch_one_attempt_and_the_re
         assert seen.made(2) == [0, 1]
         assert not seen.made(1)
         assert process.restarts == 1
+
+
+async def test_an_engine_that_the_kernel_killed_for_memory_is_told_apart_from_one_that_crashed() -> None:
+    kills = 7
+    async with engine(oom_kills=lambda: kills) as (process, seen):
+        for run in (1, 2):
+            process.run(order(run, 2, **LONG))
+            await eventually(lambda: seen.begun(run))  # noqa: B023
+            kills += run - 1
+            assert process.pid is not None
+            os.kill(process.pid, signal.SIGKILL)
+            await eventually(lambda: len(seen.losses) == run)  # noqa: B023
+        assert seen.losses == [(1, "engine_crashed"), (2, "out_of_memory")]
 
 
 async def test_an_engine_that_takes_no_step_is_killed_and_its_batch_charged() -> None:

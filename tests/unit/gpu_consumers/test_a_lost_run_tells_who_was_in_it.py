@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from contracts.codec import encode
 from contracts.work import Lost, Outcome, Squeezed
 from gpu_consumers import outcome
 from gpu_consumers.flight import Flight, Source, open_batch
 from gpu_consumers.frames import Unmade
+from gpu_consumers.oom import oom_kills
 from gpu_consumers.squeeze import FORGET_S, Squeezes
 from gpu_consumers.versions import versions_of
 from tests.support.batches import batch, queued
@@ -58,3 +61,10 @@ def test_the_last_that_did_not_fit_counts() -> None:
     squeezes.note("key", 8.0)
     squeezes.note("key", 4.0)
     assert squeezes.report()["key"].weight == 4.0
+
+
+def test_kills_for_memory_are_read_where_the_kernel_counts_them(tmp_path: Path) -> None:
+    vmstat = tmp_path / "vmstat"
+    assert oom_kills(vmstat) == 0
+    vmstat.write_text("pgfault 12\noom_kill 3\noom_killers 9\n")
+    assert oom_kills(vmstat) == 3
