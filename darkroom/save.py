@@ -36,24 +36,37 @@ def _numbered(folder: Path, stem: str, suffixes: Sequence[str]) -> list[Path]:
 
 
 def _copy(output: Output, target: Path) -> None:
-    source = _local(output)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
     try:
-        shutil.copyfile(source, part)
+        _fetch(output, part)
         _check(part, output)
         part.replace(target)
-    except FileNotFoundError:
-        raise DarkroomError(f"{source} is not there (any more).") from None
     finally:
         part.unlink(missing_ok=True)
 
 
-def _local(output: Output) -> Path:
+def _fetch(output: Output, part: Path) -> None:
     url = urlsplit(output.url)
     if url.scheme != "file":
-        raise DarkroomError(f"The output is not on this machine: fetch it from {output.url}")
-    return Path(unquote(url.path))
+        part.write_bytes(_download(output.url))
+        return
+    source = Path(unquote(url.path))
+    try:
+        shutil.copyfile(source, part)
+    except FileNotFoundError:
+        raise DarkroomError(f"{source} is not there (any more).") from None
+
+
+def _download(url: str) -> bytes:
+    # Imported where it is used: most outputs are files, and a client needs nothing of ours for those.
+    from gpu_consumers.ports import NoSuchObject, ObjectsUnavailable
+    from infra.objects.connect import download
+
+    try:
+        return download(url)
+    except (NoSuchObject, ObjectsUnavailable, ValueError) as error:
+        raise DarkroomError(f"The output at {url} cannot be fetched from here: {error}") from error
 
 
 def _check(part: Path, output: Output) -> None:

@@ -10,11 +10,12 @@ import signal
 import sys
 from collections.abc import Coroutine, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import uvloop
 
+from contracts.brokers import TurnedAway, knock
 from contracts.catalog import Catalog, load_catalog
 from contracts.metrics import Metrics
 from contracts.publish import Publisher
@@ -26,6 +27,7 @@ from gpu_consumers.deliver import Delivery
 from gpu_consumers.engine import EngineProcess
 from gpu_consumers.hands import Hands
 from gpu_consumers.images import Images
+from gpu_consumers.ports import ObjectsUnavailable
 from gpu_consumers.report import Reporter, engines_of, runnable
 from gpu_consumers.status import Progress
 from gpu_consumers.upload import Uploader
@@ -38,6 +40,9 @@ log = logging.getLogger(__name__)
 
 CPU_ENGINES = ("onnx",)
 
+BAD_SETTINGS_EXIT = 78
+"""EX_CONFIG of sysexits.h."""
+
 
 class Worker:
     """Every part of one GPU consumer."""
@@ -46,8 +51,8 @@ class Worker:
         nonce = secrets.token_hex(4)
         self.name = f"{settings.worker.name}-{nonce}"
         self._settings, self._catalog, self._publisher = settings, catalog, publisher
-        topics, store = settings.topics, open_objects(settings.store.objects)
-        store.sweep_now()
+        topics = settings.topics
+        self._store = store = open_objects(settings.store.objects, fallback=settings.store.fallback, metrics=metrics)
         self.delivery = Delivery(
             worker=self.name,
             topics=topics,
@@ -68,7 +73,7 @@ class Worker:
         self.consumer = Consumer(
             topic=topics.batches(settings.worker.pool),
             group=topics.group(f"gpu.{settings.worker.pool}"),
-            bootstrap=settings.kafka.bootstrap_servers,
+            brokers=settings.kafka.brokers,
             session_s=settings.kafka.session_timeout_s,
             slots=settings.worker.slots,
             hands=self.hands,
@@ -94,12 +99,19 @@ class Worker:
 
     def _parts(self) -> Iterator[Coroutine[Any, Any, None]]:
         control = self._settings.topics.control
+        yield self._tidy()
         yield self.engine.serve()
         yield self.hands.tell_news(self._publisher)
         yield self.delivery.serve(self.consumer.settled, self.hands.news_told, self.consumer.finish)
         yield self.consumer.serve()
         yield self.reporter.serve()
-        yield follow(self._settings.kafka.bootstrap_servers, control, self.hands.cancel)
+        yield follow(self._settings.kafka.brokers, control, self.hands.cancel)
+
+    async def _tidy(self) -> None:
+        try:
+            await self._store.tidy()
+        except ObjectsUnavailable as error:
+            log.warning("the object store is not tidied: %s", error)
 
     async def _leave(self) -> None:
         self.consumer.leaving = True
@@ -167,13 +179,20 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
+def bad_settings(error: Exception) -> NoReturn:
+    """End with the one line that says what is wrong, and the status that tells supervisors so."""
+    sys.stderr.write(f"{error}\n")
+    sys.exit(BAD_SETTINGS_EXIT)
+
+
 async def main(settings: Settings) -> None:
     """Run one GPU consumer until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for one in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(one, stop.set)
+    await knock(settings.kafka.brokers)
     catalog = with_threads(load_catalog(Path(settings.models.catalog)), settings.models.threads)
-    publisher = Publisher(settings.kafka.bootstrap_servers, client_id="darkroom-worker")
+    publisher = Publisher(settings.kafka.brokers, client_id="darkroom-worker")
     async with publisher:
         worker = Worker(settings, catalog, publisher, Metrics())
         async with observe("worker", settings.observe, ready=lambda: worker.ready):
@@ -186,9 +205,11 @@ if __name__ == "__main__":
     try:
         chosen = read_settings()
     except BadSetting as error:
-        sys.exit(str(error))
+        bad_settings(error)
     try:
         uvloop.run(main(chosen))
+    except* TurnedAway as group:
+        bad_settings(group.exceptions[0])
     except* Exception as group:
         # Whoever watches over the process starts another; what happened is told without words that may quote a prompt.
         for one in leaves(group):

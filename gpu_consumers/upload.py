@@ -50,7 +50,9 @@ class Uploader:
         """Keep the files of each job; returns its outputs. Waits as long as the store is down."""
         name = f"{time.strftime('%Y-%m-%d', time.gmtime())}/{self._nonce}-{next(self._groups):x}"
         named = [[(_key(flight, made, name, i, f), f) for i, f in enumerate(made.files)] for made in group]
-        flat = [StoredObject(key=key, body=f.body, media_type=f.media_type) for files in named for key, f in files]
+        flat = [
+            StoredObject(key=key, body=f.body, media_type=f.media_type, sha256=f.sha256) for files in named for key, f in files
+        ]
         urls = iter(await self._put(flat) if flat else [])
         return [[_output(key, file, next(urls)) for key, file in files] for files in named]
 

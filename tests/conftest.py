@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
+    from infra.local.s3 import LocalS3
     from tests.support.cassandras import TestCassandra
 
 
@@ -46,6 +47,32 @@ def cassandra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCassandr
 
     with started(tmp_path_factory.mktemp("cassandra")) as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalS3]:
+    """One S3 server for the whole run; see `bucket`."""
+    pytest.importorskip("boto3", reason="needs the extra: s3")
+    from tests.support.s3 import started
+
+    with started(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3: LocalS3, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make a bucket for this test alone and return its name; the server's credentials are in the environment."""
+    from infra.objects.s3_bucket import set_up
+    from infra.objects.s3_client import new_client
+    from infra.objects.s3_place import place_of
+    from tests.support.s3 import use
+
+    use(s3, monkeypatch)
+    place = place_of(s3.url(f"test-{uuid.uuid4().hex}"))
+    client = new_client(place)
+    set_up(client, place)
+    client.close()
+    return place.bucket
 
 
 @pytest.fixture

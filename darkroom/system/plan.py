@@ -12,10 +12,13 @@ from msgspec.structs import replace
 
 from darkroom.errors import DarkroomError
 from darkroom.system.program import Program
-from infra.settings import BadSetting, Settings, Store, read_settings, to_env
+from infra.settings import SECURITY, BadSetting, Kafka, Settings, Store, read_settings, to_env
 
 ROOT = Path(__file__).resolve().parents[2]
 """Where our packages are, so that a checkout runs without being installed."""
+
+OPEN = {name: getattr(Kafka(), name) for name in SECURITY}
+"""A Kafka of our own is on loopback, and lets everybody in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,13 +40,17 @@ def settle(options: Options, bootstrap_servers: str, env: Mapping[str, str] = os
     except BadSetting as error:
         raise DarkroomError(str(error)) from None
     data = options.data.resolve()
-    stores = Store(jobs=f"sqlite:///{data / 'jobs.db'}", objects=f"file://{data / 'objects'}")
-    chosen = settings.store if settings.store != Store() else stores
+    unsaid, said = Store(), settings.store
+    chosen = replace(
+        said,
+        jobs=f"sqlite:///{data / 'jobs.db'}" if said.jobs == unsaid.jobs else said.jobs,
+        objects=(data / "objects").as_uri() if said.objects == unsaid.objects else said.objects,
+    )
     catalog = (options.catalog or Path(settings.models.catalog)).resolve()
     threads = settings.models.threads or max(1, (os.cpu_count() or 1) // options.workers)
     return replace(
         settings,
-        kafka=replace(settings.kafka, bootstrap_servers=bootstrap_servers),
+        kafka=replace(settings.kafka, bootstrap_servers=bootstrap_servers, **({} if options.kafka else OPEN)),
         store=chosen,
         models=replace(settings.models, catalog=str(catalog), threads=threads),
     )

@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from infra.objects.folder import Folder, open_folder
+from prometheus_client import CollectorRegistry
+
+from contracts.metrics import Metrics
+from infra.objects.fallback import Fallback
+from infra.objects.folder import open_folder
+from infra.objects.store import Objects
 
 
-def open_objects(url: str) -> Folder:
-    """The store at this URL. Raises ValueError; the message never holds the URL, which may carry a secret."""
+def open_objects(url: str, *, fallback: str = "", metrics: Metrics | None = None) -> Objects:
+    """The store at this URL, with the one at `fallback` behind it if that is given.
+
+    Raises ValueError; the message never holds a URL, which may carry a secret.
+    """
+    kept = metrics or Metrics(CollectorRegistry())
+    first = _one(url, kept)
+    return Fallback(first, _one(fallback, kept), kept) if fallback else first
+
+
+def _one(url: str, metrics: Metrics) -> Objects:
     scheme = urlsplit(url).scheme
     if scheme == "file":
         return open_folder(url)
-    raise ValueError(f"no object store for {scheme or 'an empty'} URLs: use file:///path")
+    if scheme == "s3":
+        # Imported where it is used: boto3 is an extra.
+        from infra.objects.s3 import S3
+        from infra.objects.s3_place import place_of
+
+        return S3(place_of(url), metrics)
+    raise ValueError(f"no object store for {scheme or 'an empty'} URLs: use file:///path or s3://bucket/prefix")
+
+
+def download(url: str) -> bytes:
+    """The object at the URL that a result gives, with this process's own credentials. Blocking.
+
+    Raises NoSuchObject, ObjectsUnavailable, ValueError.
+    """
+    parsed = urlsplit(url)
+    folder, _, name = parsed.path.rpartition("/")
+    store = open_objects(parsed._replace(path=folder).geturl())
+    try:
+        return store.get_now(unquote(name))
+    finally:
+        store.close()

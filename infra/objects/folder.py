@@ -24,32 +24,14 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from gpu_consumers.ports import NoSuchObject, ObjectsUnavailable, StoredObject
+from infra.objects.keys import digest_of, safe_parts
 
 ASIDE = ".part-"
 """How a folder that is being written begins; no segment of a key begins with a dot."""
-LONGEST = 255
-"""Bytes of one segment that file systems take."""
-
-
-def safe_parts(key: str) -> list[str]:
-    """The segments of a key. Raises NoSuchObject for whatever is no plain relative path: keys are never trusted."""
-    parts = key.split("/")
-    if not all(_plain(part) for part in parts):
-        raise NoSuchObject("not the key of an object")
-    return parts
-
-
-def _plain(part: str) -> bool:
-    if not part or part[0] == "." or "\\" in part or not part.isprintable():
-        return False
-    try:
-        return len(part.encode()) <= LONGEST
-    except UnicodeEncodeError:
-        return False
 
 
 class Folder:
-    """Implements gpu_consumers.ports.ObjectStore and streams.ports.ObjectRemover."""
+    """Implements gpu_consumers.ports.ObjectStore, streams.ports.ObjectRemover and infra.objects.store.Objects."""
 
     def __init__(self, root: Path, *, fsync: bool = False) -> None:
         self.root = Path(os.path.abspath(root))
@@ -78,7 +60,23 @@ class Folder:
                 self._put(folder, several)
         except OSError as error:
             raise ObjectsUnavailable(f"the folder of objects: {error.strerror}") from error
-        return [f"{self._url}/{quote(one.key)}" for one in objects]
+        return [self.url_of(one.key) for one in objects]
+
+    def url_of(self, key: str) -> str:
+        return f"{self._url}/{quote(key)}"
+
+    def link(self, key: str, url: str, ttl_s: int) -> str:  # noqa: ARG002 - a file's address neither opens it nor expires
+        """The file's own address: who may read it is the file system's business."""
+        safe_parts(key)
+        if url != self.url_of(key):
+            raise NoSuchObject("the object is not in this store")
+        return url
+
+    async def tidy(self) -> None:
+        await asyncio.to_thread(self.sweep_now)
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def get_now(self, key: str) -> bytes:
         """`get`, blocking."""
@@ -164,6 +162,8 @@ def _by_folder(objects: Sequence[StoredObject]) -> dict[str, list[StoredObject]]
     grouped: dict[str, list[StoredObject]] = {}
     for one in objects:
         safe_parts(one.key)
+        if one.sha256:
+            digest_of(one)
         grouped.setdefault(one.key.rpartition("/")[0], []).append(one)
     return grouped
 

@@ -14,7 +14,7 @@ import pytest
 from contracts.codec import encode
 from contracts.events import TERMINAL, Result, Status
 from contracts.work import Outcome, QueuedJob
-from infra.objects.connect import open_objects
+from infra.objects.folder import open_folder
 from tests.support.eventually import eventually
 from tests.support.ledger import once_each
 from tests.support.outcomes import POISON, cancelled, failure, success
@@ -63,7 +63,7 @@ async def test_every_kind_of_outcome_leads_to_what_it_should(system: Streams) ->
 
 
 async def test_the_objects_of_a_late_run_are_removed_and_the_winners_kept(system: Streams) -> None:
-    objects = open_objects(system.settings.store.objects)
+    objects = open_folder(system.settings.store.objects)
     keys = ["acme/a/1-x/0.png", "acme/a/1-y/0.png"]
     files = [objects.root / key for key in keys]
     for file in files:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contracts.events import NAME_PATTERN
 from gpu_consumers.upload import key_of, safe
-from infra.objects.folder import safe_parts
+from infra.objects.keys import safe_parts
 
 names = st.from_regex(NAME_PATTERN) | st.sampled_from(
     [".", "..", "...", ":", "::", "-", "a:b", ".:", "..:", "A" * 128, "." * 128]

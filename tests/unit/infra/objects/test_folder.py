@@ -9,7 +9,7 @@ import pytest
 
 from gpu_consumers.ports import ObjectsUnavailable, StoredObject
 from infra.objects.connect import open_objects
-from infra.objects.folder import ASIDE, Folder
+from infra.objects.folder import ASIDE, Folder, open_folder
 
 
 def one(key: str) -> list[StoredObject]:
@@ -38,6 +38,13 @@ def test_what_a_dead_writer_left_is_not_listed_and_goes_when_it_is_old(tmp_path:
     assert list(folder.list_now()) == ["a/1"]
 
 
+async def test_what_would_be_below_an_object_is_absent_and_no_error_to_remove(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.put_now(one("a/1"))
+    await folder.remove(["a/1/2"])
+    assert await folder.get("a/1") == b"x"
+
+
 def test_a_folder_that_cannot_be_written_is_unavailable_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ObjectsUnavailable):
@@ -59,7 +66,7 @@ def test_a_folder_that_cannot_be_written_is_unavailable_and_leaves_nothing(tmp_p
 )
 def test_a_file_url_names_a_folder(url: str, root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert str(open_objects(url).root) == root.format(cwd=tmp_path)
+    assert str(open_folder(url).root) == root.format(cwd=tmp_path)
 
 
 @pytest.mark.parametrize("url", ["", "/data", "file:", "file:///", "file://host/data", "s3://key:secret@bucket", "ftp://x"])
