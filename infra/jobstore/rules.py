@@ -11,6 +11,9 @@ from streams.ports import Claim, Claimed, JobRow, Move
 KEEP_S = 8 * 86_400.0
 """How long rejections and early cancels are remembered: a day longer than Kafka keeps the events they are about."""
 
+KEEP_JOBS_S = 90 * 86_400.0
+"""How long an embedded store remembers a job after its end; its id is free again then."""
+
 
 class Row(NamedTuple):
     """A job as stored. A tuple, as it goes to and from a database by the thousand."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,9 +16,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from contracts.events import State
+from contracts.events import TERMINAL, State
 from contracts.work import Verdict
-from infra.jobstore.rules import KEEP_S, Row, claimed, first, moved
+from infra.jobstore.rules import KEEP_JOBS_S, KEEP_S, Row, claimed, first, moved
 from infra.jobstore.sqlite_file import connect, storing, transaction
 from streams.ports import Claim, Claimed, JobRow, Move, Note, StoreUnavailable
 
@@ -38,8 +39,9 @@ _JOINED = ", ".join(f"jobs.{name}" for name in Row._fields)
 class SqliteJobs:
     """`streams.ports.JobStore` in a file."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, clock: Callable[[], float] = time.time) -> None:
         self._file = file
+        self._clock = clock
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="jobstore-write")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="jobstore-read")
         self._open: dict[ThreadPoolExecutor, sqlite3.Connection] = {}
@@ -54,7 +56,7 @@ class SqliteJobs:
 
     async def move(self, moves: Sequence[Move]) -> list[Verdict]:
         """See `JobStore.move`."""
-        return await self._write(_move, moves) if moves else []
+        return await self._write(_move, moves, self._clock() - KEEP_JOBS_S) if moves else []
 
     async def reject(self, notes: Sequence[Note]) -> list[Verdict]:
         """See `JobStore.reject`."""
@@ -166,7 +168,7 @@ def _cancel(db: sqlite3.Connection, jobs: Sequence[Key], at: float) -> list[Stat
     return [rows[key].state if key in rows else None for key in jobs]
 
 
-def _move(db: sqlite3.Connection, moves: Sequence[Move]) -> list[Verdict]:
+def _move(db: sqlite3.Connection, moves: Sequence[Move], forgotten: float) -> list[Verdict]:
     rows = _load(db, [(one.tenant, one.id) for one in moves])
     changed: dict[Key, Row] = {}
     verdicts = []
@@ -177,7 +179,15 @@ def _move(db: sqlite3.Connection, moves: Sequence[Move]) -> list[Verdict]:
         if row is not None:
             rows[key] = changed[key] = row
     _save(db, list(changed.values()))
+    _forget(db, forgotten, most=2 * len(moves))
     return verdicts
+
+
+def _forget(db: sqlite3.Connection, before: float, *, most: int) -> None:
+    """Drop old jobs that have ended, looking at the oldest few only: twice as many as came keeps the file from growing."""
+    oldest = "SELECT rowid FROM jobs ORDER BY rowid LIMIT ?"
+    ended = f"state IN ({', '.join('?' * len(TERMINAL))})"
+    db.execute(f"DELETE FROM jobs WHERE rowid IN ({oldest}) AND updated_at < ? AND {ended}", [most, before, *TERMINAL])  # noqa: S608
 
 
 def _reject(db: sqlite3.Connection, notes: Sequence[Note]) -> list[Verdict]:

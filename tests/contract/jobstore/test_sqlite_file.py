@@ -6,18 +6,32 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from infra.jobstore import open_jobs
+from infra.jobstore.rules import KEEP_JOBS_S
 from infra.jobstore.sqlite import SqliteJobs
 from infra.jobstore.sqlite_file import MIGRATIONS, SchemaTooNew
-from streams.ports import Claim, StoreUnavailable
+from streams.ports import Claim, Move, StoreUnavailable
 
 
 def claim(id: str, source: str = "0@1@2") -> Claim:
     return Claim(tenant="acme", id=id, fingerprint=b"one", source=source, submitted_at=1.0, model="m@1", tier="paid")
+
+
+def ended(id: str, *, at: float) -> Move:
+    return Move(tenant="acme", id=id, to="succeeded", attempt=1, source=f"run of {id}", at=at, result=b"{}")
+
+
+@dataclass
+class Clock:
+    now: float = 1.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 async def test_what_was_claimed_survives_the_process(tmp_path: Path) -> None:
@@ -27,6 +41,23 @@ async def test_what_was_claimed_survives_the_process(tmp_path: Path) -> None:
     second = SqliteJobs(tmp_path / "jobs.db")
     assert (await second.claim([claim("a")]))[0].answer == "replay"
     await second.close()
+
+
+async def test_jobs_are_forgotten_long_after_their_end_and_those_on_their_way_never(tmp_path: Path) -> None:
+    clock = Clock()
+    store = SqliteJobs(tmp_path / "jobs.db", clock)
+    names = [f"{number}" for number in range(10)]
+    await store.claim([claim(name) for name in [*names, "waiting"]])
+    await store.move([ended(name, at=1.0) for name in names])
+    clock.now += KEEP_JOBS_S - 1
+    await store.move([ended("a", at=clock.now)])
+    assert len(await store.recent("acme", None, 100)) == 12
+    clock.now += 2
+    for name in ("b", "c", "d", "e", "f", "g", "h"):  # each looks at the two oldest
+        await store.move([ended(name, at=clock.now)])
+    left = {row.id for row in await store.recent("acme", None, 100)}
+    await store.close()
+    assert left == {"waiting", "a", "b", "c", "d", "e", "f", "g", "h"}
 
 
 async def test_a_file_of_a_newer_version_is_refused_by_name(tmp_path: Path) -> None:
