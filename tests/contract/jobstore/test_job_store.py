@@ -33,7 +33,7 @@ def cassandra_store(request: pytest.FixtureRequest) -> JobStore:
 
 STORES: dict[str, Open] = {
     "memory": lambda _: MemoryJobs(),
-    "sqlite": lambda request: SqliteJobs(request.getfixturevalue("tmp_path") / "not" / "there" / "jobs.db"),
+    "sqlite": lambda request: SqliteJobs(request.getfixturevalue("tmp_path") / "not" / "there" / "jobs.db", lambda: 1.0),
     "cassandra": cassandra_store,
 }
 
