@@ -50,15 +50,14 @@ async def _settled(servers: str, topics: Topics) -> Verdict:
 
 
 async def _judge(servers: str, topics: Topics) -> tuple[Verdict, tuple[int, int]]:
-    sent = [
-        Sent(partition=one.partition, offset=one.offset, value=one.value) for one in await _read(servers, topics, topics.jobs)
-    ]
-    dead = [msgspec.json.decode(one.value, type=Dead) for one in await _read(servers, topics, topics.dead)]
-    results = [msgspec.json.decode(one.value, type=Result) for one in await _read(servers, topics, topics.results)]
-    return judge(sent, dead, results), (len(dead), len(results))
+    sent = [Sent(partition=one.partition, offset=one.offset, value=one.value) for one in await read(servers, topics, topics.jobs)]
+    dead = [msgspec.json.decode(one.value, type=Dead) for one in await read(servers, topics, topics.dead)]
+    results = [msgspec.json.decode(one.value, type=Result) for one in await read(servers, topics, topics.results)]
+    return judge(sent, [one for one in dead if one.topic == topics.jobs], results), (len(dead), len(results))
 
 
-async def _read(servers: str, topics: Topics, topic: str) -> list[Any]:
+async def read(servers: str, topics: Topics, topic: str) -> list[Any]:
+    """All records of a topic, as a reader of finished transactions sees them."""
     consumer = AIOKafkaConsumer(bootstrap_servers=servers, isolation_level="read_committed", enable_auto_commit=False)
     await consumer.start()
     try:
