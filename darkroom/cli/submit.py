@@ -35,7 +35,9 @@ from darkroom.save import save_outputs
 @click.option("--task", type=click.Choice(get_args(Task)), help="[default: text-to-image]")
 @click.option("--id", help="The job's id; sending the same job again with its id is safe.  [default: a new one]")
 @click.option("--ttl", "ttl_s", type=float, help="It expires after so many seconds.")
-@click.option("--degrade", type=click.Choice(("never", "allowed")), help="Whether fewer steps or pixels will do under load.")
+@click.option(
+    "--degrade", type=click.Choice(("never", "allowed")), help="Whether fewer steps or pixels will do after two failures."
+)
 @click.option("--wait", is_flag=True, help="Wait for the result, showing its progress on stderr.")
 @click.option("--out", type=click.Path(path_type=Path), help="Wait, and save the picture here: a file, or a folder.")
 @click.option("--timeout", type=float, help="How long to wait (seconds).")
