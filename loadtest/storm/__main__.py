@@ -7,13 +7,15 @@ import asyncio
 import logging
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from loadtest.storm.brokers import cluster
 from loadtest.storm.bugs import BUGS, with_bug
 from loadtest.storm.options import Options
-from loadtest.storm.report import page, write_report
-from loadtest.storm.run import Weatherman, storm
+from loadtest.storm.report import Report, page, write_report
+from loadtest.storm.run import Place, storm
+from loadtest.storm.stores import real
 
 
 def _arguments() -> argparse.Namespace:
@@ -29,9 +31,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=usual.workers, help="processes (default %(default)s)")
     parser.add_argument("--batch-cap", type=int, default=usual.batch_cap, help="jobs in a batch at most (default %(default)s)")
     parser.add_argument("--bug", choices=["", *BUGS], default="", help="plant one, to see it found")
+    parser.add_argument("--stores", choices=("embedded", "real"), default="embedded", help="real: Cassandra and S3, with outages")
     parser.add_argument("--out", type=Path, default=Path("bench-output"), help="folder of the report (default %(default)s)")
     parser.add_argument("--keep", type=Path, help="folder for logs and stores, kept (default: a temporary one)")
     return parser.parse_args()
+
+
+async def _storm(options: Options, place: Place, stores: str) -> Report:
+    if stores == "embedded":
+        return await storm(options, place)
+    async with real(options, place.folder) as servers:
+        return await storm(options, replace(place, stores=servers))
 
 
 def main() -> int:
@@ -44,7 +54,7 @@ def main() -> int:
         folder = (args.keep or Path(scratch)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         with cluster(folder, options.brokers) as (bootstrap, brokers):
-            report = asyncio.run(storm(options, Weatherman(folder, bootstrap, brokers=brokers)))
+            report = asyncio.run(_storm(options, Place(folder=folder, bootstrap=bootstrap, brokers=brokers), args.stores))
     write_report(report, args.out)
     print(page(report))
     return 0 if report.kept else 1

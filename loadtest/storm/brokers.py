@@ -11,6 +11,9 @@ from infra.local.cluster import LocalCluster
 from infra.local.kafka import LocalKafka
 from loadtest.storm.faults import Fault
 
+START_S = 400.0
+"""A broker among so many processes that start, on two cores, took more than two minutes (seconds)."""
+
 
 class Brokers:
     """All brokers of a cluster, struck in turn. Implements `faults.Actor`."""
@@ -28,7 +31,7 @@ class Brokers:
         broker = self._brokers[self.life % len(self._brokers)]
         await asyncio.to_thread(broker.kill9 if fault.blow == "kill" else broker.stop)
         await asyncio.sleep(fault.hold_s)
-        await asyncio.to_thread(broker.start)
+        await asyncio.to_thread(broker.start, START_S)
         self.life += 1
 
 

@@ -28,16 +28,23 @@ class Bug:
     """Name of an invariant that must not hold any more."""
     strikes: tuple[str, ...] = ALL
     """Whom the storm strikes for the mistake to show."""
+    backlog: bool = False
+    """Whether it shows only where jobs wait: then runs are so slow that they do."""
 
+
+SLOW_S = 1.0
+"""Time of a run with which the workers of a small storm do not keep up (seconds)."""
 
 BUGS: dict[str, Bug] = {}
 
 
-def bug(breaks: str, strikes: tuple[str, ...] = ALL) -> Callable[[Callable[[], None]], Callable[[], None]]:
+def bug(
+    breaks: str, strikes: tuple[str, ...] = ALL, *, backlog: bool = False
+) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Register a bug under its function's name."""
 
     def register(plant: Callable[[], None]) -> Callable[[], None]:
-        BUGS[plant.__name__] = Bug(plant=plant, breaks=breaks, strikes=strikes)
+        BUGS[plant.__name__] = Bug(plant=plant, breaks=breaks, strikes=strikes, backlog=backlog)
         return plant
 
     return register
@@ -45,7 +52,11 @@ def bug(breaks: str, strikes: tuple[str, ...] = ALL) -> Callable[[Callable[[], N
 
 def with_bug(options: Options, name: str) -> Options:
     """The same storm with a bug planted, and only those struck who bring it out."""
-    return msgspec.structs.replace(options, bug=name, strikes=BUGS[name].strikes) if name else options
+    if not name:
+        return options
+    planted = BUGS[name]
+    run_s = SLOW_S if planted.backlog else options.run_s
+    return msgspec.structs.replace(options, bug=name, strikes=planted.strikes, run_s=run_s)
 
 
 def swap(place: str, make: Callable[[Any], Any]) -> None:
@@ -116,7 +127,7 @@ def ttl_ignored() -> None:
 # -- scheduling
 
 
-@bug("one result each", strikes=("streams",))
+@bug("one result each", strikes=("streams",), backlog=True)
 def commit_past_a_hole() -> None:
     """What is acknowledged is committed, whatever is unfinished before it."""
 
@@ -129,7 +140,7 @@ def commit_past_a_hole() -> None:
     swap("streams.chunks.ledger:Ledger._advance", lambda _: advance)
 
 
-@bug("extra runs are paid for", strikes=("streams",))
+@bug("extra runs are paid for", strikes=("streams",), backlog=True)
 def tail_forgotten() -> None:
     """A new scheduler does not ask what was dispatched before it."""
 

@@ -44,15 +44,15 @@ cost = {{ base_s = {run_s}, per_row_step_s = 0.001 }}
 MODULES = {"streams": "streams.app", "settle": "streams.settle_app", "gpu": "gpu_consumers.app"}
 
 
-def settings_for(options: Options, folder: Path, bootstrap: str, prefix: str, store: Store | None = None) -> Settings:
-    """Settings of all processes; writes the catalogue. `store`: where jobs and objects are kept, if not in the folder."""
+def settings_for(options: Options, folder: Path, bootstrap: str, prefix: str, store: Store) -> Settings:
+    """Settings of all processes; writes the catalogue."""
     catalog = folder / "models.toml"
     catalog.write_text(CATALOG.format(batch_cap=options.batch_cap, run_s=options.run_s, poison=POISON))
     return Settings(
         kafka=Kafka(
             bootstrap_servers=bootstrap, prefix=prefix, partitions=options.partitions, session_timeout_s=options.session_s
         ),
-        store=store or Store(jobs=f"sqlite:///{folder / 'jobs.db'}", objects=f"file://{folder / 'objects'}"),
+        store=store,
         models=Models(catalog=str(catalog)),
         worker=Worker(slots=options.slots),
     )

@@ -18,7 +18,7 @@ from contracts.work import WorkerReport
 from gpu_consumers.ports import NoSuchObject
 from infra.jobstore import open_jobs
 from infra.objects.connect import open_objects
-from infra.settings import Settings
+from infra.settings import Settings, Store
 from loadtest.storm.crew import Crew
 from loadtest.storm.history import History, Name, Place, Seen, Snapshot, Stored
 from loadtest.storm.intake import sort_out
@@ -35,10 +35,11 @@ FINISH_S = 90.0
 class Evidence:
     """What the oracle will be shown."""
 
-    def __init__(self, settings: Settings, history: History) -> None:
+    def __init__(self, settings: Settings, history: History, stores: Store) -> None:
+        """`stores`: where the oracle looks, whatever stands between them and the processes."""
         self.history = history
-        self._settings, self._topics = settings, settings.topics
-        self._objects = open_objects(settings.store.objects)
+        self._settings, self._topics, self._stores = settings, settings.topics, stores
+        self._objects = open_objects(stores.objects)
         self.reports: list[Seen[WorkerReport]] = []
         self.ended: Counter[Name] = Counter()
         self.last_result = 0.0
@@ -126,7 +127,7 @@ class Evidence:
         return {key: Stored(sha256=hashlib.sha256(body).hexdigest(), size=len(body)) for key, body in bodies}
 
     async def _rows(self) -> None:
-        store = open_jobs(self._settings.store.jobs)
+        store = open_jobs(self._stores.jobs)
         try:
             names = list(sort_out(self.history).jobs)
             self.history.rows = {name: await store.get(*name) for name in names}

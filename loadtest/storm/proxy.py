@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -146,24 +147,16 @@ def _body_length(head: bytes) -> int:
 class Outages:
     """The proxy as `faults.Actor`: each outage is the next kind of bad weather, for as long as the fault says."""
 
-    KINDS = (
-        Weather(mode="answer", status=500),
-        Weather(mode="answer", status=503),
-        Weather(mode="slow"),
-        Weather(mode="cut"),
-        Weather(mode="refuse"),
-    )
-
-    def __init__(self, name: str, proxy: Proxy) -> None:
+    def __init__(self, name: str, proxy: Proxy, kinds: Sequence[Weather]) -> None:
         self.name = name
         self.life = 1
-        self._proxy = proxy
+        self._proxy, self._kinds = proxy, kinds
 
     async def ready(self) -> None:
         """It always is."""
 
     async def strike(self, fault: Fault) -> None:
-        self._proxy.turn(self.KINDS[(self.life - 1) % len(self.KINDS)])
+        self._proxy.turn(self._kinds[(self.life - 1) % len(self._kinds)])
         try:
             await asyncio.sleep(fault.hold_s)
         finally:

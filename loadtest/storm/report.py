@@ -101,13 +101,12 @@ def _who(blow: Struck) -> str:
 
 def spread(values: Iterable[float]) -> Spread:
     """Nearest-rank percentiles; zeros of nothing."""
-    ordered = sorted(values) or [0.0]
+    ordered = sorted(values)
 
     def at(share: float) -> float:
-        return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 3)
+        return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 3) if ordered else 0.0
 
-    count = 0 if ordered == [0.0] else len(ordered)
-    return Spread(count=count, p50=at(0.5), p99=at(0.99), most=round(ordered[-1], 3))
+    return Spread(count=len(ordered), p50=at(0.5), p99=at(0.99), most=at(1.0))
 
 
 def _until_next(kills: Sequence[Struck], results: Sequence[float]) -> Iterator[float]:

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from contracts.topics import Topics
 from darkroom.system.topics import create_topics
 from infra.local.claim import Claim
 from infra.local.kafka import LocalKafka
-from infra.settings import Store
 from loadtest.storm.crew import Crew, settings_for
 from loadtest.storm.evidence import Evidence
 from loadtest.storm.history import History, Name
@@ -25,6 +25,7 @@ from loadtest.storm.load import Event, Load, draw_load, due
 from loadtest.storm.options import Options
 from loadtest.storm.oracle import judge
 from loadtest.storm.report import Report, report_of
+from loadtest.storm.stores import Stores, embedded
 from loadtest.storm.watch import committed
 
 log = logging.getLogger(__name__)
@@ -35,24 +36,26 @@ START_S = 180.0
 NOTED_S = 60.0
 
 
-class Weatherman:
+@dataclass(frozen=True, kw_only=True)
+class Place:
     """Where a storm happens: which Kafka, which stores, which folder."""
 
-    def __init__(
-        self, folder: Path, bootstrap: str, *, prefix: str = "", brokers: tuple[LocalKafka, ...] = (), store: Store | None = None
-    ) -> None:
-        self.folder = folder
-        self.bootstrap = bootstrap
-        self.prefix = prefix
-        self.brokers = brokers
-        self.store = store
+    folder: Path
+    bootstrap: str
+    prefix: str = ""
+    """Of topics and groups."""
+    brokers: tuple[LocalKafka, ...] = ()
+    """Those that may be struck."""
+    stores: Stores | None = None
+    """None: embedded ones in the folder."""
 
 
-async def storm(options: Options, where: Weatherman) -> Report:
+async def storm(options: Options, where: Place) -> Report:
     """Let it rage, and judge what is left."""
-    settings = settings_for(options, where.folder, where.bootstrap, where.prefix, where.store)
+    stores = where.stores or embedded(where.folder)
+    settings = settings_for(options, where.folder, where.bootstrap, where.prefix, stores.used)
     load = draw_load(options.seed, options.jobs, options.rate)
-    evidence = Evidence(settings, History(intents=load.intents))
+    evidence = Evidence(settings, History(intents=load.intents), stores.direct)
     await create_topics(where.bootstrap, settings.topics)
     claim = Claim(where.folder, "storm.json")
     crew = Crew(options, settings, where.folder, claim.fd, where.brokers)
@@ -61,7 +64,7 @@ async def storm(options: Options, where: Weatherman) -> Report:
         async with Publisher(where.bootstrap, client_id="storm") as publisher, _running(crew):
             await _calm_before(crew, load, publisher, settings.topics, evidence)
             async with _background([evidence.watch.run(), evidence.look_often()]):
-                async with _background([crew.suffer(actor, plan) for actor, plan in crew.struck()]):
+                async with _background([crew.suffer(actor, plan) for actor, plan in [*crew.struck(), *stores.actors]]):
                     await _send_all(load.events, publisher, settings.topics)
                 calmed = time.time()
                 await _until_done(load, evidence, options.patience_s)

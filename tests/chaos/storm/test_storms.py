@@ -10,7 +10,7 @@ from loadtest.storm.brokers import cluster
 from loadtest.storm.bugs import BUGS, with_bug
 from loadtest.storm.options import Options
 from loadtest.storm.report import page
-from loadtest.storm.run import Weatherman, storm
+from loadtest.storm.run import Place, storm
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
 
@@ -19,7 +19,7 @@ SMALL = Options(seed=5, jobs=240, rate=12, workers=2, life_s=(3.0, 9.0), patienc
 
 @pytest.mark.parametrize("bug", BUGS)
 async def test_a_planted_bug_is_found(bug: str, bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    report = await storm(with_bug(SMALL, bug), Weatherman(tmp_path, bootstrap, prefix=f"{topic_prefix}."))
+    report = await storm(with_bug(SMALL, bug), Place(folder=tmp_path, bootstrap=bootstrap, prefix=f"{topic_prefix}."))
     assert BUGS[bug].breaks in {one.invariant for one in report.verdicts if not one.kept}, page(report)
 
 
@@ -27,6 +27,6 @@ async def test_a_planted_bug_is_found(bug: str, bootstrap: str, topic_prefix: st
 async def test_a_storm_over_brokers_too_breaks_no_promise(brokers: int, tmp_path: Path) -> None:
     with cluster(tmp_path, brokers) as (bootstrap, members):
         options = Options(seed=2, jobs=1200, rate=12, brokers=brokers)
-        report = await storm(options, Weatherman(tmp_path, bootstrap, brokers=members))
+        report = await storm(options, Place(folder=tmp_path, bootstrap=bootstrap, brokers=members))
     assert report.kept, page(report)
     assert any(name.startswith("brokers") for name in report.blows)

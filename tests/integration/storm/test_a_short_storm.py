@@ -8,14 +8,14 @@ import pytest
 
 from loadtest.storm.options import Options
 from loadtest.storm.report import page
-from loadtest.storm.run import Weatherman, storm
+from loadtest.storm.run import Place, storm
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 
 
 async def test_a_short_storm_breaks_no_promise(bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
     options = Options(seed=3, jobs=240, rate=12, workers=2, life_s=(3.0, 9.0))
-    report = await storm(options, Weatherman(tmp_path, bootstrap, prefix=f"{topic_prefix}."))
+    report = await storm(options, Place(folder=tmp_path, bootstrap=bootstrap, prefix=f"{topic_prefix}."))
     assert report.kept, page(report)
     assert sum(report.blows.values()) >= 6, "the storm hit nobody"
     assert [one.invariant for one in report.verdicts if not one.checks] == []

@@ -130,7 +130,7 @@ async def test_a_hanging_server_says_nothing_until_the_weather_turns(proxy: Prox
 async def test_an_outage_breaks_what_is_open_and_passes(proxy: Proxy, client: Client) -> None:
     await client.ask()
     assert await client.reader.readexactly(len(GOOD)) == GOOD
-    outages = Outages("objects", proxy)
+    outages = Outages("objects", proxy, [Weather(mode="refuse")])
     striking = asyncio.ensure_future(outages.strike(Fault(actor="objects", blow="outage", after_s=0, hold_s=0.3)))
     await eventually(lambda: proxy.weather != FAIR)
     assert await client.rest() == b""
