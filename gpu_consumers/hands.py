@@ -49,6 +49,7 @@ class Hands:
         self._cancels = Cancels()
         self._numbers = itertools.count(1)
         self._restarts = 0
+        self._fetching: set[asyncio.Task[None]] = set()
         self._news: asyncio.Queue[list[Record]] = asyncio.Queue()
         self.empty = asyncio.Event()
         """Set while nothing is in hand."""
@@ -80,10 +81,18 @@ class Hands:
         if not flight.entries or model is None:
             self._fail_all(flight, "unknown_model", "this worker does not know the model")
             return
-        images, bad = await self._images.of(flight)
-        if flight.lost:
+        if not self._images.wanted(flight):
+            self._order(flight, model, {}, [])
             return
-        self._order(flight, model, images, bad)
+        # Not waited for: a slow server of somebody's must hold up neither the next batch nor the group.
+        task = asyncio.create_task(self._begin_with_pictures(flight, model), name=f"pictures of run {flight.run}")
+        self._fetching.add(task)
+        task.add_done_callback(self._fetching.discard)
+
+    async def _begin_with_pictures(self, flight: Flight, model: ModelSpec) -> None:
+        images, bad = await self._images.of(flight)
+        if not flight.lost:
+            self._order(flight, model, images, bad)
 
     def _order(self, flight: Flight, model: ModelSpec, images: dict[int, bytes], bad: list[Unmade]) -> None:
         self.engine.run(order_for(flight, model, images.get))

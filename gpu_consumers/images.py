@@ -26,6 +26,10 @@ BATCH_BYTES = 512 * 1_048_576
 """Pictures of one batch, together: they go to the engine process in one frame and lie in memory twice on the way."""
 
 
+BATCH_S = 30.0
+"""All pictures of one batch, together (seconds): whoever sends slow URLs must not keep the others waiting for long."""
+
+
 class Room:
     """Bytes left for the pictures of one batch."""
 
@@ -46,24 +50,28 @@ class Images:
         self._store = store
         self._fetcher = fetcher
 
+    @staticmethod
+    def wanted(flight: Flight) -> dict[int, str]:
+        """Which jobs of a batch start from which picture."""
+        return {p: e.job.inputs.image for p, e in enumerate(flight.entries) if e.job.inputs.image is not None}
+
     async def of(self, flight: Flight) -> tuple[dict[int, bytes], list[Unmade]]:
         """Pictures by place in the batch, and the jobs that cannot have theirs."""
-        wanted = {p: e.job.inputs.image for p, e in enumerate(flight.entries) if e.job.inputs.image is not None}
-        if not wanted:
-            return {}, []
-        room = Room(BATCH_BYTES)
-        found = await asyncio.gather(*(self._one(flight, place, image, room) for place, image in wanted.items()))
+        wanted = self.wanted(flight)
+        room, until = Room(BATCH_BYTES), asyncio.get_running_loop().time() + BATCH_S
+        found = await asyncio.gather(*(self._one(flight, place, image, room, until) for place, image in wanted.items()))
         images = {place: one for place, one in zip(wanted, found, strict=True) if isinstance(one, bytes)}
         return images, [one for one in found if isinstance(one, Unmade)]
 
-    async def _one(self, flight: Flight, place: int, image: str, room: Room) -> bytes | Unmade:
+    async def _one(self, flight: Flight, place: int, image: str, room: Room, until: float) -> bytes | Unmade:
         try:
-            found = await (self._fetcher.fetch(image) if "://" in image else self._stored(flight, place, image))
+            async with asyncio.timeout_at(until):
+                found = await (self._fetcher.fetch(image) if "://" in image else self._stored(flight, place, image))
             room.take(len(found))
-        except PictureRefused as error:
-            return _failed(place, UNAVAILABLE, str(error), retryable=False)
-        except PictureUnavailable as error:
-            return _failed(place, UNAVAILABLE, str(error), retryable=True)
+        except (PictureRefused, PictureUnavailable) as error:
+            return _failed(place, UNAVAILABLE, str(error), retryable=isinstance(error, PictureUnavailable))
+        except TimeoutError:
+            return _failed(place, UNAVAILABLE, "the pictures of its batch took too long together", retryable=True)
         except NoSuchObject:
             return _failed(place, "invalid", "there is no such object", retryable=False)
         except ObjectsUnavailable:

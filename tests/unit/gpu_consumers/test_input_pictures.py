@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -115,3 +116,18 @@ async def test_more_pictures_than_one_batch_may_hold_wait_for_another_batch(
     found, unmade = await Images(Folder(tmp_path), Web(lambda: bytes(10))).of(flight(URL, URL, URL))
     assert len(found) == 2
     assert [(one.code, one.retryable) for one in unmade] == [("image_unavailable", True)]
+
+
+async def test_slow_pictures_cost_their_own_jobs_and_the_batch_only_so_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(Web):
+        async def fetch(self, url: str) -> bytes:
+            if "slow" in url:
+                await asyncio.Event().wait()
+            return b"picture"
+
+    monkeypatch.setattr(images, "BATCH_S", 0.05)
+    found, unmade = await Images(Folder(tmp_path), Slow(lambda: b"")).of(flight(URL, f"{URL}&slow", None))
+    assert found == {0: b"picture"}
+    assert [(one.place, one.code, one.retryable) for one in unmade] == [(1, "image_unavailable", True)]
