@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from typing import Any, TypeVar
 
@@ -31,6 +32,14 @@ Key = tuple[str, str]
 
 PAUSES_S = (0.0, 0.05, 0.2, 0.5, 1.0)
 """Before each try of a conditional write, longest: others may be in its way, or it had no answer."""
+
+SKEW_S = 3600.0
+"""How far clocks of machines may differ. No state is entered again that was left, so leaving may be dated ahead."""
+
+DAY_S = 86_400.0
+
+ENTERED_MOST = 100_000
+"""Tenants and days that a process remembers to have entered; once a day, so that the entry outlives the month's jobs."""
 
 LIVE: tuple[State, ...] = ("queued", "retrying")
 """States that a move leads out of."""
@@ -90,24 +99,24 @@ class CassandraJobs:
 
     async def _take(self, row: Row, source: str) -> tuple[Row, bool]:
         """The row that has the id now, and whether that is by this call."""
-        unsure = False
+        unsure: Unanswered | None = None
         for pause in PAUSES_S:
             await _breathe(pause)
             try:
                 answer = await self._link.ask(cql.TAKE, [_value(column) for column in row])
-            except Unanswered:
-                unsure = True  # asked again, it answers with what there is
+            except Unanswered as error:
+                unsure = error  # asked again, it answers with what there is
                 continue
             if _applied(answer):
                 return row, True
             found = _row(answer[0])
-            return found, unsure and found.claimed_by == source and not found.moved_by
-        raise self._gave_up()
+            return found, unsure is not None and found.claimed_by == source and not found.moved_by
+        raise self._gave_up(unsure)
 
     async def _move(self, move: Move) -> Verdict:
         key = move.tenant, move.id
         before = await self._load(key)
-        unsure = False
+        unsure: Unanswered | None = None
         for pause in PAUSES_S:
             await _breathe(pause)
             verdict, after = moved(before, move)
@@ -116,15 +125,15 @@ class CassandraJobs:
                 before = await self._load(key, cql.LOAD_SETTLED)
                 verdict, after = moved(before, move)
             if after is None:
-                return await self._stands(before, verdict, unsure=unsure)
+                return await self._stands(before, verdict, ours=unsure is not None)
             try:
                 if await self._swap(before, after):
                     await self._enter_moved(after, [before.state] if before else [])
                     return "won"
-            except Unanswered:
-                unsure = True
+            except Unanswered as error:
+                unsure = error
             before = await self._load(key, cql.LOAD_SETTLED)
-        raise self._gave_up()
+        raise self._gave_up(unsure)
 
     async def _swap(self, before: Row | None, after: Row) -> bool:
         values = [_value(column) for column in after]
@@ -132,25 +141,25 @@ class CassandraJobs:
             return _applied(await self._link.ask(cql.TAKE, values))
         return _applied(await self._link.ask(cql.SWAP, [*values[2:], *values[:2], before.state, before.attempt]))
 
-    async def _stands(self, row: Row | None, verdict: Verdict, *, unsure: bool) -> Verdict:
+    async def _stands(self, row: Row | None, verdict: Verdict, *, ours: bool) -> Verdict:
         if row and verdict == "again":
             await self._enter_moved(row, LIVE)  # whoever won may have been cut off before this
-            return "won" if unsure else "again"
+            return "won" if ours else "again"
         return verdict
 
     async def _reject(self, note: Note) -> Verdict:
-        unsure = False
+        unsure: Unanswered | None = None
         for pause in PAUSES_S:
             await _breathe(pause)
             try:
                 answer = await self._link.ask(cql.REJECT, (note.rejected, note.source, note.at))
-            except Unanswered:
-                unsure = True
+            except Unanswered as error:
+                unsure = error
                 continue
             if _applied(answer) or (unsure and answer[0]["source"] == note.source):
                 return "won"
             return "again" if answer[0]["source"] == note.source else "late"
-        raise self._gave_up()
+        raise self._gave_up(unsure)
 
     async def _enter(self, row: Row) -> None:
         """Put a job where listings look."""
@@ -160,14 +169,18 @@ class CassandraJobs:
             self._link.ask(cql.ENTER_MONTH, (row.tenant, month, *place)),
             self._link.ask(cql.ENTER_STATE, (row.tenant, row.state, month, *place)),
         ]
-        if (row.tenant, month) not in self._entered:
+        day = row.tenant, int(row.submitted_at // DAY_S)
+        if day not in self._entered:
             writes.append(self._link.ask(cql.ENTER_TENANT, (row.tenant, month)))
         await together(*writes)
-        self._entered.add((row.tenant, month))
+        if len(self._entered) >= ENTERED_MOST:
+            self._entered.clear()
+        self._entered.add(day)
 
     async def _enter_moved(self, row: Row, out_of: Collection[State]) -> None:
         place = (month_of(row.submitted_at), row.submitted_at, row.id)
-        left = [self._link.ask(cql.LEAVE_STATE, (row.tenant, state, *place)) for state in out_of if state != row.state]
+        stamp = int((time.time() + SKEW_S) * 1e6)
+        left = [self._link.ask(cql.LEAVE_STATE, (stamp, row.tenant, state, *place)) for state in out_of if state != row.state]
         if row.claimed_by:
             await together(self._link.ask(cql.ENTER_STATE, (row.tenant, row.state, *place)), *left)
         else:  # the store was lost after the claim
@@ -177,8 +190,8 @@ class CassandraJobs:
         answer = await self._link.ask(statement, key)
         return _row(answer[0]) if answer else None
 
-    def _gave_up(self) -> StoreUnavailable:
-        return StoreUnavailable(f"{self._place.name}: conditional writes have no answer")
+    def _gave_up(self, unsure: Unanswered | None) -> StoreUnavailable:
+        return unsure or StoreUnavailable(f"{self._place.name}: others were in the way, again and again")
 
 
 async def _each(items: Sequence[T], key: Callable[[T], Hashable], work: Callable[[T], Awaitable[R]]) -> list[R]:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from infra import schema
 from infra.jobstore.cassandra_place import Place, kind, new_cluster, place_of, replication
+from infra.jobstore.rules import KEEP_S
 from infra.settings import Cassandra
 from streams.ports import StoreUnavailable
 
@@ -24,19 +25,22 @@ def migrate(url: str, settings: Cassandra, say: Callable[[str], None] = lambda _
     """
     place = place_of(url)
     copies = replication(settings)
-    with _session(place, settings) as session:
+    if settings.keep_days * 86_400 < KEEP_S:
+        raise ValueError("cassandra.keep_days: at least 8, a day longer than Kafka keeps events")
+    with session_of(place, settings) as session:
         schema.migrate(session, place.keyspace, copies, settings, say)
 
 
 def status(url: str, settings: Cassandra) -> schema.State:
     """What the keyspace is like. Raises as `migrate` does."""
     place = place_of(url)
-    with _session(place, settings) as session:
+    with session_of(place, settings) as session:
         return schema.status(session, place.keyspace)
 
 
 @contextmanager
-def _session(place: Place, settings: Cassandra) -> Iterator[Any]:
+def session_of(place: Place, settings: Cassandra) -> Iterator[Any]:
+    """A connection of its own, closed at the end. What goes wrong is `StoreUnavailable`."""
     try:
         cluster = new_cluster(place, replace(settings, timeout_s=max(settings.timeout_s, TABLE_S)))
         try:

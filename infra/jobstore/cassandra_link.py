@@ -46,8 +46,8 @@ class Link:
             live = self._live or await self._connected()
             answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
             hand = _Hand(answer)
-            live.session.execute_async(live.prepared[statement], values).add_callbacks(hand.answered, hand.failed)
             try:
+                live.session.execute_async(live.prepared[statement], values).add_callbacks(hand.answered, hand.failed)
                 return await answer
             except Exception as error:
                 raise Unanswered(self._words(error)) from error

@@ -39,7 +39,9 @@ REJECT = Statement("INSERT INTO rejections (rejected, source, at) VALUES (?, ?, 
 ENTER_TENANT = Statement("INSERT INTO tenant_months (tenant, month) VALUES (?, ?)")
 ENTER_MONTH = Statement("INSERT INTO jobs_by_month (tenant, month, submitted_at, id) VALUES (?, ?, ?, ?)")
 ENTER_STATE = Statement("INSERT INTO jobs_by_state (tenant, state, month, submitted_at, id) VALUES (?, ?, ?, ?, ?)")
-LEAVE_STATE = Statement("DELETE FROM jobs_by_state WHERE tenant = ? AND state = ? AND month = ? AND submitted_at = ? AND id = ?")
+LEAVE_STATE = Statement(
+    "DELETE FROM jobs_by_state USING TIMESTAMP ? WHERE tenant = ? AND state = ? AND month = ? AND submitted_at = ? AND id = ?"
+)
 
 MONTHS = Statement("SELECT tenant, month FROM tenant_months WHERE tenant = ?")
 ALL_MONTHS = Statement("SELECT tenant, month FROM tenant_months LIMIT 100000")

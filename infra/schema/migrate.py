@@ -26,13 +26,10 @@ LOCK_S = 120
 
 ROUND_S = 0.2
 
-# Two that make these at the same time through different nodes would make two tables of one name, were it not for the ids.
-_BOOKS = (
-    """CREATE TABLE IF NOT EXISTS {keyspace}.schema_migrations (version int PRIMARY KEY, name text, applied_at timestamp)
-       WITH ID = 3c1f0c5e-7d0a-11f0-8a3e-9d3c5e1d7a01""",
-    """CREATE TABLE IF NOT EXISTS {keyspace}.schema_lock (name text PRIMARY KEY, owner uuid)
-       WITH ID = 3c1f0c5e-7d0a-11f0-8a3e-9d3c5e1d7a02""",
-)
+_BOOKS = {
+    "schema_migrations": "version int PRIMARY KEY, name text, applied_at timestamp",
+    "schema_lock": "name text PRIMARY KEY, owner uuid",
+}
 
 
 class SchemaMissing(Exception):
@@ -102,8 +99,11 @@ def status(session: Any, keyspace: str) -> State:
 def migrate(session: Any, keyspace: str, replication: dict[str, Any], settings: Cassandra, say: Callable[[str], None]) -> None:
     """Bring the keyspace to the newest version; make it if need be. Raises `SchemaBusy`."""
     session.execute(f"CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {replication}")
-    for book in _BOOKS:
-        session.execute(book.format(keyspace=keyspace))
+    for name, columns in _BOOKS.items():
+        # Two that make it at the same time through different nodes would make two tables of one name, were it not for the id.
+        table = f"{keyspace}.{name}"
+        same = uuid.uuid5(uuid.NAMESPACE_URL, table)
+        session.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns}) WITH ID = {same}")
     with _locked(session, keyspace):
         session.set_keyspace(keyspace)
         for one in migrations()[_version(session, keyspace) :]:

@@ -112,6 +112,12 @@ class TestClaim:
         first, second = await asyncio.gather(answers(store, *chunk), answers(store, *other))
         assert sorted(zip(first, second, strict=True)) in ([("new", "same")] * 50, [("same", "new")] * 50)
 
+    async def test_of_32_jobs_that_race_for_one_id_one_gets_it_and_all_others_are_told_so(self, store: JobStore) -> None:
+        racers = [claim(source=f"0@{n}@0", fingerprint=f"{n}".encode()) for n in range(32)]
+        told = [one for (one,) in await asyncio.gather(*(answers(store, racer) for racer in racers))]
+        assert sorted(told) == ["conflict"] * 31 + ["new"]
+        assert await answers(store, racers[told.index("new")]) == ["replay"]
+
     async def test_nothing_claimed_is_nothing_answered(self, store: JobStore) -> None:
         assert await store.claim([]) == []
 
@@ -209,6 +215,26 @@ class TestMove:
         )
         assert all({one, other} == {"won", "late"} for one, other in zip(first, second, strict=True))
 
+    async def test_of_32_outcomes_that_race_to_end_a_job_exactly_one_wins_and_stays(self, store: JobStore) -> None:
+        await store.claim([claim()])
+        racers = [move(source=f"0@{n}", to=("succeeded", "failed")[n % 2], result=f"{n}".encode()) for n in range(32)]
+        told = [one for (one,) in await asyncio.gather(*(store.move([racer]) for racer in racers))]
+        assert sorted(told) == ["late"] * 31 + ["won"]
+        row = await store.get("acme", "a")
+        assert row is not None
+        assert row.result == f"{told.index('won')}".encode()
+
+    async def test_a_state_never_goes_back_whoever_races(self, store: JobStore) -> None:
+        await store.claim([claim()])
+        rounds = [[move(source=f"{n}@{k}", to="retrying", attempt=n) for k in range(4)] for n in (1, 2, 3)]
+        ends = [move(source=f"9@{k}", to="failed", attempt=4) for k in range(4)]
+        told = [await asyncio.gather(*(store.move([one]) for one in racers)) for racers in (*rounds, ends)]
+        assert [sorted(one for (one,) in racers) for racers in told] == [["late"] * 3 + ["won"]] * 4
+        assert await store.move([one for racers in rounds for one in racers[:1]]) == ["late"] * 3
+        row = await store.get("acme", "a")
+        assert row is not None
+        assert (row.state, row.attempt) == ("failed", 4)
+
 
 class TestReject:
     async def test_the_first_outcome_to_tell_of_a_rejection_counts(self, store: JobStore) -> None:
@@ -242,3 +268,12 @@ class TestReading:
         assert [row.id for row in await store.recent("acme", None, 9)] == ["b", "a"]
         assert [row.id for row in await store.recent(None, "queued", 9)] == ["c", "b"]
         assert [row.id for row in await store.recent("acme", "succeeded", 9)] == ["a"]
+
+    async def test_jobs_of_several_months_come_as_one_list(self, store: JobStore) -> None:
+        days = [claim(f"{n:02}", submitted_at=1_700_000_000.0 + n * 5 * 86_400) for n in range(24)]  # four months
+        await store.claim(days)
+        await store.move([move(f"{n:02}") for n in range(0, 24, 2)])
+        newest = [one.id for one in reversed(days)]
+        assert [row.id for row in await store.recent("acme", None, 100)] == newest
+        assert [row.id for row in await store.recent("acme", None, 15)] == newest[:15]
+        assert [row.id for row in await store.recent("acme", "succeeded", 9)] == newest[1::2][:9]
