@@ -21,6 +21,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
+from contracts.brokers import Reach, client_options
 from contracts.records import Record, murmur2
 from contracts.topics import MAX_RECORD_BYTES
 
@@ -112,10 +113,10 @@ async def _send(
     return sent
 
 
-def new_producer(bootstrap: str, **options: Any) -> AIOKafkaProducer:
+def new_producer(brokers: Reach, **options: Any) -> AIOKafkaProducer:
     """A producer as every stage uses it: all replicas acknowledge, and no record is doubled or reordered by a retry."""
     return AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
+        **client_options(brokers),
         acks="all",
         enable_idempotence=True,
         linger_ms=LINGER_MS,
@@ -142,8 +143,8 @@ class Publisher:
     under way goes out together in the next one, so the number of requests does not grow with the number of callers.
     """
 
-    def __init__(self, bootstrap: str, *, client_id: str = "darkroom") -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, brokers: Reach, *, client_id: str = "darkroom") -> None:
+        self._brokers = brokers
         self._client_id = client_id
         self._producer: AIOKafkaProducer | None = None
         self._changing = asyncio.Lock()
@@ -253,7 +254,7 @@ class Publisher:
 
     async def _ready(self) -> AIOKafkaProducer:
         if self._producer is None:
-            producer = new_producer(self._bootstrap, client_id=self._client_id)
+            producer = new_producer(self._brokers, client_id=self._client_id)
             try:
                 await producer.start()
             except BaseException:

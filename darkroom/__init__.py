@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from contracts.brokers import Brokers
     from contracts.events import Inputs, Job, JobError, Output, Result, Status
     from darkroom.client import AsyncClient
     from darkroom.errors import Conflict, DarkroomError, InvalidJob, JobFailed, NotReachable, NotRunning, Timeout
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from darkroom.sync import Client
 
 _HOMES = {
+    "contracts.brokers": ("Brokers",),
     "contracts.events": ("Inputs", "Job", "JobError", "Output", "Result", "Status"),
     "darkroom.client": ("AsyncClient",),
     "darkroom.errors": ("Conflict", "DarkroomError", "InvalidJob", "JobFailed", "NotReachable", "NotRunning", "Timeout"),
@@ -34,6 +36,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "AsyncClient",
     "AsyncHandle",
+    "Brokers",
     "Client",
     "Conflict",
     "DarkroomError",

@@ -13,6 +13,7 @@ from typing import Self, Unpack
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from contracts.brokers import Reach
 from contracts.codec import encode
 from contracts.events import Control, Job, Result, Status
 from contracts.headers import event_headers
@@ -38,7 +39,7 @@ class AsyncClient:
 
     def __init__(
         self,
-        bootstrap_servers: str | None = None,
+        bootstrap_servers: Reach | None = None,
         *,
         tenant: str | None = None,
         prefix: str | None = None,
@@ -47,7 +48,8 @@ class AsyncClient:
         """Find Darkroom; `tenant` is who asks unless a job says otherwise. Raises `NotRunning`.
 
         It is at `bootstrap_servers`, else where the data folder of `darkroom up` says, else where the environment does
-        (`DARKROOM_KAFKA_BOOTSTRAP_SERVERS`), else on `.darkroom` in the working folder.
+        (`DARKROOM_KAFKA_BOOTSTRAP_SERVERS`), else on `.darkroom` in the working folder. A Kafka that wants passwords or
+        certificates is told by `Brokers` instead of its bare address, or by the environment (`DARKROOM_KAFKA_USER` …).
         """
         self._place = find(bootstrap_servers, prefix=prefix, data=data)
         self._tenant = tenant

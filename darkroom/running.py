@@ -30,6 +30,8 @@ class Running(Struct, frozen=True, kw_only=True):
     """Of `darkroom up` itself."""
     started_at: float
     bootstrap_servers: str
+    secured: bool = False
+    """Whether that Kafka wants to know who comes: then clients need the same `DARKROOM_KAFKA_…` settings."""
     prefix: str
     """Put before every topic and group name."""
     pools: list[str]

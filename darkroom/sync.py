@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
+from contracts.brokers import Reach
 from contracts.events import Job, Result, Status
 from darkroom.build import JobOptions
 from darkroom.client import AsyncClient
@@ -23,7 +24,7 @@ class Client:
 
     def __init__(
         self,
-        bootstrap_servers: str | None = None,
+        bootstrap_servers: Reach | None = None,
         *,
         tenant: str | None = None,
         prefix: str | None = None,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import murmur2
 
+from contracts.brokers import TurnedAway, client_options, knock
 from darkroom.errors import NotReachable
 from darkroom.place import Place
 
@@ -29,7 +30,7 @@ SEND_S = 30.0
 def producer(place: Place) -> AIOKafkaProducer:
     """A producer that loses and doubles nothing."""
     return AIOKafkaProducer(
-        bootstrap_servers=place.bootstrap_servers,
+        **options(place),
         acks="all",
         enable_idempotence=True,
         linger_ms=2,
@@ -42,7 +43,7 @@ def consumer(place: Place, *topics: str) -> AIOKafkaConsumer:
     """A consumer that belongs to no group, has all partitions of these topics and sees only what was settled."""
     return AIOKafkaConsumer(
         *topics,
-        bootstrap_servers=place.bootstrap_servers,
+        **options(place),
         group_id=None,
         enable_auto_commit=False,
         isolation_level="read_committed",
@@ -60,7 +61,28 @@ async def reach(step: Awaitable[T], place: Place) -> T:
     except UnknownTopicOrPartitionError as error:
         raise NotReachable(f"Kafka at {place.bootstrap_servers} lacks the topics: no Darkroom runs on it.") from error
     except (KafkaError, OSError, TimeoutError) as error:
-        raise NotReachable(f"Kafka at {place.bootstrap_servers} does not answer. Does `darkroom up` run?") from error
+        raise NotReachable(await _why(place)) from error
+
+
+async def _why(place: Place) -> str:
+    """Kafka's clients take a refusal for an outage."""
+    try:
+        await knock(place.brokers)
+    except TurnedAway as error:
+        return _refused(place, error)
+    return f"Kafka at {place.bootstrap_servers} does not answer. Does `darkroom up` run?"
+
+
+def options(place: Place) -> dict[str, Any]:
+    """What a client of its Kafka is given. Raises `NotReachable`."""
+    try:
+        return client_options(place.brokers)
+    except TurnedAway as error:
+        raise NotReachable(_refused(place, error)) from None
+
+
+def _refused(place: Place, error: TurnedAway) -> str:
+    return f"Kafka at {place.bootstrap_servers} does not let us in. {error}"
 
 
 def partition_of(id: str, count: int) -> int:

@@ -10,11 +10,12 @@ import signal
 import sys
 from collections.abc import Coroutine, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import uvloop
 
+from contracts.brokers import TurnedAway, knock
 from contracts.catalog import Catalog, load_catalog
 from contracts.metrics import Metrics
 from contracts.publish import Publisher
@@ -38,6 +39,9 @@ from infra.settings import BadSetting, Settings, read_settings
 log = logging.getLogger(__name__)
 
 CPU_ENGINES = ("onnx",)
+
+BAD_SETTINGS_EXIT = 78
+"""EX_CONFIG of sysexits.h."""
 
 
 class Worker:
@@ -69,7 +73,7 @@ class Worker:
         self.consumer = Consumer(
             topic=topics.batches(settings.worker.pool),
             group=topics.group(f"gpu.{settings.worker.pool}"),
-            bootstrap=settings.kafka.bootstrap_servers,
+            brokers=settings.kafka.brokers,
             session_s=settings.kafka.session_timeout_s,
             slots=settings.worker.slots,
             hands=self.hands,
@@ -101,7 +105,7 @@ class Worker:
         yield self.delivery.serve(self.consumer.settled, self.hands.news_told, self.consumer.finish)
         yield self.consumer.serve()
         yield self.reporter.serve()
-        yield follow(self._settings.kafka.bootstrap_servers, control, self.hands.cancel)
+        yield follow(self._settings.kafka.brokers, control, self.hands.cancel)
 
     async def _tidy(self) -> None:
         try:
@@ -175,13 +179,21 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
+def bad_settings(error: BaseException) -> NoReturn:
+    """End with the one line that says what is wrong, and the status that tells supervisors so."""
+    sys.stderr.write(f"{error}\n")
+    sys.stderr.flush()
+    os._exit(BAD_SETTINGS_EXIT)  # an orderly exit out of `except*` would become a group of exits
+
+
 async def main(settings: Settings) -> None:
     """Run one GPU consumer until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for one in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(one, stop.set)
+    await knock(settings.kafka.brokers)
     catalog = with_threads(load_catalog(Path(settings.models.catalog)), settings.models.threads)
-    publisher = Publisher(settings.kafka.bootstrap_servers, client_id="darkroom-worker")
+    publisher = Publisher(settings.kafka.brokers, client_id="darkroom-worker")
     async with publisher:
         worker = Worker(settings, catalog, publisher, Metrics())
         async with observe("worker", settings.observe, ready=lambda: worker.ready):
@@ -194,9 +206,11 @@ if __name__ == "__main__":
     try:
         chosen = read_settings()
     except BadSetting as error:
-        sys.exit(str(error))
+        bad_settings(error)
     try:
         uvloop.run(main(chosen))
+    except* TurnedAway as group:
+        bad_settings(next(leaves(group)))
     except* Exception as group:
         # Whoever watches over the process starts another; what happened is told without words that may quote a prompt.
         for one in leaves(group):

@@ -11,6 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from contracts.brokers import Reach, client_options
 from contracts.codec import Decoder, Invalid
 from contracts.events import Control
 
@@ -41,10 +42,10 @@ class Cancels:
         return bool(self._names)
 
 
-async def follow(bootstrap: str, topic: str, told: Callable[[Control], None]) -> None:
+async def follow(brokers: Reach, topic: str, told: Callable[[Control], None]) -> None:
     """Tell of every cancel from now on. In no group: every worker sees all of them."""
     while True:
-        consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="latest", enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(topic, **client_options(brokers), auto_offset_reset="latest", enable_auto_commit=False)
         try:
             await consumer.start()
             async for record in consumer:

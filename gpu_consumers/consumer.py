@@ -16,6 +16,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
+from contracts.brokers import Reach, client_options
 from contracts.topics import MAX_RECORD_BYTES
 from gpu_consumers.assign import BusyFirst, Claim
 from gpu_consumers.book import Book
@@ -36,7 +37,7 @@ FOREVER_MS = 2**31 - 1
 class Consumer(ConsumerRebalanceListener):
     """One member of the group of a pool's workers."""
 
-    def __init__(self, *, topic: str, group: str, bootstrap: str, session_s: float, slots: int, hands: Hands) -> None:
+    def __init__(self, *, topic: str, group: str, brokers: Reach, session_s: float, slots: int, hands: Hands) -> None:
         self._topic = topic
         self._slots = slots
         self._hands = hands
@@ -50,7 +51,7 @@ class Consumer(ConsumerRebalanceListener):
         self.leaving = False
         self._on_change: Callable[[], None] = lambda: None
         self._kafka = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **client_options(brokers),
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

@@ -14,7 +14,11 @@ from typing import Any, get_origin
 import msgspec
 from msgspec import Struct
 
+from contracts.brokers import Brokers, Mechanism
 from contracts.topics import Topics
+
+SECURITY = ("user", "password", "mechanism", "tls", "ca_file", "cert_file", "key_file", "verify_host")
+"""Settings of Kafka that say who we are and whom we trust."""
 
 HERE = Path(__file__).resolve().parent
 
@@ -33,6 +37,27 @@ class Kafka(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     batch_partitions: int = 16
     session_timeout_s: float = 6.0
     """How long a silent process keeps its partitions."""
+    user: str = ""
+    """Turns SASL on."""
+    password: str = ""
+    mechanism: Mechanism = "SCRAM-SHA-512"
+    tls: bool = False
+    """With the system's own authorities; `ca_file` or `cert_file` turn TLS on, too."""
+    ca_file: str = ""
+    """PEM: who signs the brokers' certificates."""
+    cert_file: str = ""
+    """PEM: our own certificate, where brokers ask for one. The key may be in the same file."""
+    key_file: str = ""
+    verify_host: bool = True
+    """Whether a broker's certificate must also name the address we reach it by."""
+
+    @property
+    def brokers(self) -> Brokers:
+        """What every client is given."""
+        return Brokers(servers=self.bootstrap_servers, **{name: getattr(self, name) for name in SECURITY})
+
+    def __repr__(self) -> str:
+        return "Kafka(…)"  # a password must not get into a log by way of a settings object
 
 
 class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

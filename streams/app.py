@@ -9,6 +9,7 @@ from typing import Any
 
 import faust
 
+from contracts.brokers import Brokers, knock
 from contracts.catalog import Catalog, load_catalog
 from contracts.metrics import Metrics
 from contracts.publish import Publisher
@@ -30,11 +31,21 @@ def new_app(settings: Settings) -> Any:
     app = faust.App(
         topics.group("streams"),
         broker=f"kafka://{settings.kafka.bootstrap_servers}",
+        broker_credentials=_credentials(settings.kafka.brokers),
         **quick_settings(session_timeout=settings.kafka.session_timeout_s),
     )
     # What queues is held until a worker has room, however long that takes.
     install_chunks(app, [topics.jobs, topics.control, topics.workers, *queues], stuck_after=dict.fromkeys(queues))
     return app
+
+
+def _credentials(brokers: Brokers) -> Any:
+    """What Faust is to show to Kafka."""
+    context = brokers.context()
+    if brokers.user:
+        shown = {"username": brokers.user, "password": brokers.password, "mechanism": brokers.mechanism}
+        return faust.SASLCredentials(**shown, ssl_context=context)
+    return faust.SSLCredentials(context) if context else None
 
 
 def attach_admission(app: Any, topics: Topics, models: Models, store: JobStore, publisher: Publisher, metrics: Metrics) -> None:
@@ -48,7 +59,7 @@ def attach_admission(app: Any, topics: Topics, models: Models, store: JobStore, 
 def attach_batching(app: Any, settings: Settings, catalog: Catalog, publisher: Publisher, metrics: Metrics) -> batch.Batching:
     """From the queues to `batches` (batch)."""
     options = batch.BatchOptions(
-        bootstrap=settings.kafka.bootstrap_servers,
+        brokers=settings.kafka.brokers,
         topics=settings.topics,
         window_jobs=settings.streams.window_jobs,
         batch_wait_s=settings.streams.batch_wait_s,
@@ -61,10 +72,11 @@ def attach_batching(app: Any, settings: Settings, catalog: Catalog, publisher: P
 
 async def serve(settings: Settings, leave: asyncio.Event) -> None:
     """Admit and schedule until `leave` is set. Raises `Crashed`."""
+    await knock(settings.kafka.brokers)
     metrics = Metrics()
     catalog = load_catalog(Path(settings.models.catalog))
     store = open_jobs(settings.store.jobs, settings.cassandra)
-    publisher = Publisher(settings.kafka.bootstrap_servers, client_id="darkroom-streams")
+    publisher = Publisher(settings.kafka.brokers, client_id="darkroom-streams")
     app = new_app(settings)
     topics = settings.topics
     attach_admission(app, topics, Models(catalog), store, publisher, metrics)

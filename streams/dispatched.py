@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import Struct
 
+from contracts.brokers import Reach, client_options
 from contracts.codec import Decoder, Invalid
 from contracts.events import Tier
 from contracts.topics import MAX_RECORD_BYTES, Topics
@@ -57,9 +58,9 @@ class Tail(Struct, frozen=True, kw_only=True):
     """Tier and offset of every job that was dispatched and is not committed on its queue, and its run."""
 
 
-async def read_tail(bootstrap: str, topics: Topics, pool: str) -> Tail:
+async def read_tail(brokers: Reach, topics: Topics, pool: str) -> Tail:
     """Read it back. To be called when the queues' partitions were assigned: their last owner writes no more."""
-    async with _reader(bootstrap, topics.group("streams")) as reader:
+    async with _reader(brokers, topics.group("streams")) as reader:
         queues = {tier: TopicPartition(name, 0) for tier, name in topics.queues(pool).items()}
         committed = {tier: await _first_open(reader, queue) for tier, queue in queues.items()}
         since = await _oldest(reader, {queues[tier]: offset for tier, offset in committed.items()})
@@ -71,19 +72,19 @@ async def read_tail(bootstrap: str, topics: Topics, pool: str) -> Tail:
     return Tail(ends={tp.partition: end for tp, end in ends.items()}, dispatched=dispatched)
 
 
-async def find(bootstrap: str, topic: str, starts: Mapping[int, int]) -> dict[bytes, int]:
+async def find(brokers: Reach, topic: str, starts: Mapping[int, int]) -> dict[bytes, int]:
     """Batches at or after these offsets: id to offset. For writes whose answer was lost."""
-    async with _reader(bootstrap, None) as reader:
+    async with _reader(brokers, None) as reader:
         begins = {TopicPartition(topic, number): offset for number, offset in starts.items()}
         ends = await reader.end_offsets(list(begins))
         return {record.key: record.offset async for record in _records(reader, begins, ends)}
 
 
 @asynccontextmanager
-async def _reader(bootstrap: str, group: str | None) -> AsyncIterator[Any]:
+async def _reader(brokers: Reach, group: str | None) -> AsyncIterator[Any]:
     # The group is only asked for what it committed: a consumer that assigns to itself never joins.
     reader = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **client_options(brokers),
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

@@ -12,6 +12,8 @@ from typing import Any, NoReturn, TypeVar
 
 import uvloop
 
+from contracts.brokers import TurnedAway
+
 S = TypeVar("S")
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,9 @@ def main(serve: Callable[[S, asyncio.Event], Awaitable[None]], read_settings: Ca
         sys.exit(BAD_SETTINGS_EXIT)
     try:
         uvloop.run(_until_told(serve, settings))
+    except TurnedAway as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(BAD_SETTINGS_EXIT)
     except Exception:
         log.exception("the process ends")
         sys.exit(1)

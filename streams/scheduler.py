@@ -84,7 +84,7 @@ class PoolScheduler:
     async def _tail(self) -> Tail:
         while True:
             try:
-                return await read_tail(self._wire.bootstrap, self._topics, self.dispatcher.pool)
+                return await read_tail(self._wire.brokers, self._topics, self.dispatcher.pool)
             except Exception as error:  # noqa: BLE001  # whatever keeps Kafka from answering, there is no going on without it
                 log.warning("the tail of batches cannot be read yet (%s)", type(error).__name__)
                 await asyncio.sleep(PAUSE_S)

@@ -14,6 +14,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
+from contracts.brokers import client_options, knock
 from contracts.catalog import load_catalog
 from contracts.metrics import Metrics
 from contracts.publish import new_producer
@@ -70,7 +71,7 @@ class Lanes(ConsumerRebalanceListener):
 def new_consumer(kafka: Kafka, group: str) -> AIOKafkaConsumer:
     """A consumer of `outcomes` that commits nothing by itself: offsets go with the transactions."""
     return AIOKafkaConsumer(
-        bootstrap_servers=kafka.bootstrap_servers,
+        **client_options(kafka.brokers),
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -89,7 +90,7 @@ def new_lanes(settings: Settings, consumer: AIOKafkaConsumer, settle: Settle, me
     group = settings.topics.group("settle")
 
     def transactional(id: str) -> Any:
-        return new_producer(kafka.bootstrap_servers, transactional_id=id, transaction_timeout_ms=int(TRANSACTION_S * 1000))
+        return new_producer(kafka.brokers, transactional_id=id, transaction_timeout_ms=int(TRANSACTION_S * 1000))
 
     return Lanes(
         partial(
@@ -115,6 +116,7 @@ def darkroom_version() -> str:
 
 async def serve(settings: Settings, leave: asyncio.Event) -> None:
     """Settle until `leave` is set."""
+    await knock(settings.kafka.brokers)
     metrics = Metrics()
     topics = settings.topics
     store = open_jobs(settings.store.jobs, settings.cassandra)

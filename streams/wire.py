@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from contracts.brokers import Reach
 from contracts.publish import Publisher, discard, new_producer, write
 from contracts.records import Record
 from streams.dispatched import find
@@ -25,8 +26,8 @@ Offset = int | None
 class KafkaWire:
     """A pool's way out. A batch that is written twice runs twice, so nothing here writes again on suspicion."""
 
-    def __init__(self, bootstrap: str, publisher: Publisher) -> None:
-        self.bootstrap = bootstrap
+    def __init__(self, brokers: Reach, publisher: Publisher) -> None:
+        self.brokers = brokers
         self._publisher = publisher
         self._producer: AIOKafkaProducer | None = None
         self._changing = asyncio.Lock()
@@ -66,7 +67,7 @@ class KafkaWire:
     async def _look(self, records: Sequence[Record], starts: dict[int, int]) -> list[Offset]:
         while True:
             try:
-                found = await find(self.bootstrap, records[0].topic, starts)
+                found = await find(self.brokers, records[0].topic, starts)
             except (KafkaError, OSError) as error:
                 log.warning("no answer about %d batches (%s)", len(records), type(error).__name__)
                 await asyncio.sleep(PAUSE_S)
@@ -89,12 +90,12 @@ class KafkaWire:
                 self._producer = None
                 await discard(broken)
             if self._producer is None:
-                self._producer = await _started(self.bootstrap)
+                self._producer = await _started(self.brokers)
             return self._producer
 
 
-async def _started(bootstrap: str) -> AIOKafkaProducer:
-    producer = new_producer(bootstrap, client_id="darkroom-batch")
+async def _started(brokers: Reach) -> AIOKafkaProducer:
+    producer = new_producer(brokers, client_id="darkroom-batch")
     try:
         await producer.start()
     except BaseException:

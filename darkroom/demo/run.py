@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from contracts.brokers import Brokers
 from darkroom.client import AsyncClient
 from darkroom.demo.plan import plan
 from darkroom.demo.progress import shown
@@ -74,7 +75,7 @@ class Demo:
         running = await self._ready
         started = time.monotonic()
         self._say(f"Ready after {started - began:.1f} s. Sending {len(self._courses)} jobs of three tenants.")
-        async with AsyncClient(running.bootstrap_servers, prefix=running.prefix) as client:
+        async with AsyncClient(Brokers(servers=running.bootstrap_servers), prefix=running.prefix) as client:
             with shown(self._console, self._courses) as moved:
                 await tell(client, self._courses, moved, WAIT_S)
         self._report(time.monotonic() - started)

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from contracts.codec import Decoder
 from contracts.work import WorkerReport
 from darkroom.place import Place
-from darkroom.wire import consumer, reach
+from darkroom.wire import consumer, options, reach
 
 FRESH_S = 5.0
 """A worker that has not reported for so long is gone (seconds); it reports each second."""
@@ -50,7 +50,7 @@ async def waiting(place: Place) -> list[Waiting]:
 
 
 async def _finished(place: Place, groups: set[str]) -> dict[str, dict[TopicPartition, int]]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=place.bootstrap_servers)
+    admin = AIOKafkaAdminClient(**options(place))
     try:
         await reach(admin.start(), place)
         found = {group: await reach(admin.list_consumer_group_offsets(group), place) for group in groups}

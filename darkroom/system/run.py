@@ -86,9 +86,8 @@ class System:
     async def _live(self) -> None:
         """Kafka, then the topics, then the rest; all kept until cancelled."""
         async with asyncio.TaskGroup() as group:
-            servers = await self._start_kafka(group)
-            settings = settle(self._options, servers)
-            await create_topics(servers, settings.topics)
+            settings = settle(self._options, await self._start_kafka(group))
+            await create_topics(settings.kafka.brokers, settings.topics)
             self._settings = settings
             self._keeper.parts += (parts := programs(self._options, settings, self._claim.fd))
             for part in parts:
@@ -141,6 +140,7 @@ class System:
             pid=os.getpid(),
             started_at=self._started_at,
             bootstrap_servers=settings.kafka.bootstrap_servers,
+            secured=settings.kafka.brokers.protocol != "PLAINTEXT",
             prefix=settings.kafka.prefix,
             pools=list(settings.streams.pools),
             topics={role: getattr(settings.topics, role) for role in ROLES},

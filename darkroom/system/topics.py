@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from contracts.brokers import Brokers, Reach
 from contracts.topics import Topics, TopicSpec
-from darkroom.errors import DarkroomError, NotReachable
+from darkroom.errors import DarkroomError
+from darkroom.place import Place
+from darkroom.wire import options, reach
 
 ANSWER_MS = 30_000
 """Creating some thirty partitions on a busy laptop takes seconds."""
 
 
-async def create_topics(bootstrap_servers: str, topics: Topics) -> None:
+async def create_topics(brokers: Reach, topics: Topics) -> None:
     """Create what is missing. Raises `NotReachable`, or `DarkroomError` when Kafka refuses."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=ANSWER_MS)
+    place = Place(brokers=Brokers(servers=brokers) if isinstance(brokers, str) else brokers, topics=topics)
+    admin = AIOKafkaAdminClient(**options(place), request_timeout_ms=ANSWER_MS)
     try:
-        await admin.start()
-        answer = await admin.create_topics([_new(spec) for spec in topics.specs()])
-    except (KafkaError, OSError) as error:
-        raise NotReachable(f"Kafka at {bootstrap_servers} does not answer.") from error
+        await reach(admin.start(), place)
+        answer = await reach(admin.create_topics([_new(spec) for spec in topics.specs()]), place)
     finally:
         await admin.close()
     for name, code, *rest in answer.topic_errors:

@@ -19,7 +19,7 @@ from infra.local.claim import Claim
 from infra.local.errors import KafkaDidNotStart, PortInUseError
 from infra.local.folder import Folder
 from infra.local.ports import free_ports, is_free
-from infra.local.properties import Node
+from infra.local.properties import Door, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,12 +44,17 @@ class LocalKafka:
         *,
         progress: Callable[[int, int], None] | None = None,
         jvm_options: Sequence[str] = (),
+        doors: Sequence[Door] = (),
     ) -> None:
-        """Describe the broker; nothing runs yet. `progress(done, total)` is told about jars being downloaded."""
+        """Describe the broker; nothing runs yet. `progress(done, total)` is told about jars being downloaded.
+
+        `doors` are listeners beside the plain one of `bootstrap`.
+        """
         self._folder = Folder(data_dir)
         self._asked_port = port
         self._progress = progress
         self._jvm_options = jvm_options
+        self._doors = tuple(doors)
         self._death = signal.SIGTERM
         self._node: Node | None = None
         self._claim: Claim | None = None
@@ -161,7 +166,13 @@ class LocalKafka:
 
     def _new_node(self) -> Node:
         first, controller = free_ports(2)
-        return Node(node_id=1, port=self._asked_port or first, controller_port=controller, voters=((1, controller),))
+        return Node(
+            node_id=1,
+            port=self._asked_port or first,
+            controller_port=controller,
+            voters=((1, controller),),
+            doors=self._doors,
+        )
 
     def _spawn(self, claim: Claim) -> Child:
         options = (*self._folder.jvm_options(), *(self._jvm_options or aot.options(self._classpath)))

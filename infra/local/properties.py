@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MIB = 1 << 20
+PROTOCOLS = "listener.security.protocol.map"
 REPLICAS = 3  # of internal topics, where the cluster has so many nodes
 
 COMMON = {
     "process.roles": "broker,controller",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    PROTOCOLS: "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
     # Topics are declared with their settings; a mistyped name must fail, not appear.
     "auto.create.topics.enable": "false",
     # Inputs and outputs go by reference, yet an embedded picture should not be refused.
@@ -46,6 +47,18 @@ COMMON = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Door:
+    """One more listener of a node, for clients that have to say who they are."""
+
+    name: str
+    """In capitals; a listener's name is part of its settings' names."""
+    port: int
+    protocol: Literal["SASL_PLAINTEXT", "SASL_SSL", "SSL"]
+    settings: tuple[tuple[str, str], ...]
+    """Kafka's names for them, less what they begin with for one listener."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Node:
     """One node of a cluster; `voters` holds every node's (id, controller port)."""
 
@@ -53,6 +66,7 @@ class Node:
     port: int
     controller_port: int
     voters: tuple[tuple[int, int], ...]
+    doors: tuple[Door, ...] = ()
 
 
 def render(node: Node, logs: Path) -> str:
@@ -62,13 +76,16 @@ def render(node: Node, logs: Path) -> str:
 
 
 def _addresses(node: Node) -> dict[str, object]:
-    client = f"PLAINTEXT://127.0.0.1:{node.port}"
+    clients = ",".join([f"PLAINTEXT://127.0.0.1:{node.port}", *(f"{door.name}://127.0.0.1:{door.port}" for door in node.doors)])
+    protocols = ",".join([str(COMMON[PROTOCOLS]), *(f"{door.name}:{door.protocol}" for door in node.doors)])
     voters = ",".join(f"{voter}@127.0.0.1:{port}" for voter, port in node.voters)
     return {
         "node.id": node.node_id,
-        "listeners": f"{client},CONTROLLER://127.0.0.1:{node.controller_port}",
-        "advertised.listeners": client,
+        "listeners": f"{clients},CONTROLLER://127.0.0.1:{node.controller_port}",
+        "advertised.listeners": clients,
+        PROTOCOLS: protocols,
         "controller.quorum.voters": voters,
+        **{f"listener.name.{door.name.lower()}.{name}": value for door in node.doors for name, value in door.settings},
     }
 
 

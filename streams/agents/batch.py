@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from contracts.brokers import Reach
 from contracts.catalog import Catalog
 from contracts.codec import Decoder, Invalid
 from contracts.events import TIERS, Control, Tier
@@ -40,7 +41,7 @@ order_of = Decoder(Control)
 class BatchOptions(Struct, frozen=True, kw_only=True):
     """How to schedule."""
 
-    bootstrap: str
+    brokers: Reach
     topics: Topics
     window_jobs: int
     """Jobs of one tier held in memory."""
@@ -99,7 +100,7 @@ def new_batching(options: BatchOptions, catalog: Catalog, publisher: Publisher, 
     """The schedulers of all pools that the topics name. `publisher` is for outcomes; who made it starts and stops it."""
 
     def scheduler(pool: str) -> PoolScheduler:
-        wire = KafkaWire(options.bootstrap, publisher)
+        wire = KafkaWire(options.brokers, publisher)
         dispatcher = Dispatcher(
             pool=pool,
             topics=options.topics,

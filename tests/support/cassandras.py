@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import trustme
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from contracts.events import State
 from contracts.work import Verdict
@@ -21,6 +20,7 @@ from infra.local.cassandra_java import JavaUnavailable
 from infra.local.errors import JarUnavailableError
 from infra.settings import Cassandra
 from streams.ports import Claim, Claimed, JobRow, JobStore, Move, Note, StoreUnavailable
+from tests.support.certificates import server_files
 
 SUPERUSER = "cassandra"
 """Name and password of the one user that a new Cassandra has."""
@@ -46,13 +46,7 @@ class TestCassandra:
 
 def locks(folder: Path, ca: trustme.CA) -> Locks:
     """Files that let a node speak TLS and know its clients."""
-    folder.mkdir(parents=True, exist_ok=True)
-    ca_file, key_file = folder / "ca.pem", folder / "node.pem"
-    ca.cert_pem.write_to_path(ca_file)
-    node = ca.issue_cert("127.0.0.1", key_type=trustme.KeyType.RSA)
-    key = load_pem_private_key(node.private_key_pem.bytes(), None)
-    plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())  # the one form that Cassandra reads
-    key_file.write_bytes(plain + b"".join(one.bytes() for one in node.cert_chain_pems))
+    key_file, ca_file = server_files(folder, ca)
     return Locks(key=key_file, ca=ca_file)
 
 

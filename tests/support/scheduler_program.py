@@ -44,7 +44,7 @@ async def serve(settings: Settings) -> None:
     catalog = load_catalog(Path(settings.models.catalog))
     async with Publisher(settings.kafka.bootstrap_servers) as publisher:
         options = BatchOptions(
-            bootstrap=settings.kafka.bootstrap_servers,
+            brokers=settings.kafka.bootstrap_servers,
             topics=settings.topics,
             window_jobs=settings.streams.window_jobs,
             session_timeout_s=settings.kafka.session_timeout_s,
