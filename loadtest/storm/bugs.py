@@ -185,15 +185,9 @@ def lost_requeue() -> None:
 def state_backwards() -> None:
     """A job that has ended is told to be queued for another try."""
 
-    def again(case: Any, records: list[Any]) -> list[Any]:
-        from contracts.codec import encode
-
-        status = case.ending.status
-        if status is None or status.state != "succeeded":
-            return records
-        told = next(one for one in records if one.topic.endswith("status"))
-        event = type(status)(id=status.id, tenant=status.tenant, state="retrying", at=status.at, attempt=status.attempt + 1)
-        return [*records, told._replace(value=encode(event))]
+    def again(_: Any, records: list[Any]) -> list[Any]:
+        told = next((one for one in records if one.topic.endswith("status") and b'"succeeded"' in one.value), None)
+        return records if told is None else [*records, told._replace(value=told.value.replace(b'"succeeded"', b'"retrying"'))]
 
     _told(again)
 

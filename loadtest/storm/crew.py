@@ -93,6 +93,11 @@ class Crew:
         for brokers in self.brokers:
             yield brokers, broker_faults(options.seed, brokers.name)
 
+    async def struck_often(self, count: int) -> None:
+        """Returns when so many blows have been dealt."""
+        while len(self.blows) < count:  # noqa: ASYNC110 - a round more or less is no matter
+            await asyncio.sleep(0.2)
+
     async def suffer(self, actor: Actor, plan: Iterator[Fault]) -> None:
         """Strike one actor by its plan until cancelled."""
         for fault in plan:

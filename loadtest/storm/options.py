@@ -31,6 +31,8 @@ class Options(Struct, frozen=True, kw_only=True):
     """Between a process being ready and the blow that hits it (seconds)."""
     strikes: tuple[str, ...] = ("streams", "settle", "gpu")
     """Kinds of process that are struck."""
+    least_blows: int = 0
+    """So many are dealt at least, however long after the last job that is."""
     patience_s: float = 120.0
     """After the last blow: without a new result for so long, what is missing is taken as lost (seconds)."""
     bug: str = ""

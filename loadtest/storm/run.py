@@ -66,6 +66,7 @@ async def storm(options: Options, where: Place) -> Report:
             async with _background([evidence.watch.run(), evidence.look_often()]):
                 async with _background([crew.suffer(actor, plan) for actor, plan in [*crew.struck(), *stores.actors]]):
                     await _send_all(load.events, publisher, settings.topics)
+                    await crew.struck_often(options.least_blows)
                 calmed = time.time()
                 await _until_done(load, evidence, options.patience_s)
             await evidence.gather(crew)
