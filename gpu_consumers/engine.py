@@ -13,7 +13,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gpu_consumers.frames import BROKEN, LENGTH, Abort, Drop, Hello, Order, Report, Run, Started, Stepped, Told, pack, report_of
+from gpu_consumers.frames import (
+    BROKEN,
+    LENGTH,
+    Abort,
+    Drop,
+    Hello,
+    Order,
+    Report,
+    Run,
+    Started,
+    Stepped,
+    Through,
+    Told,
+    pack,
+    report_of,
+)
 from gpu_consumers.oom import oom_kills
 
 log = logging.getLogger(__name__)
@@ -79,6 +94,7 @@ class EngineProcess:
         self._process: _Process | None = None
         self._runs: dict[int, Run] = {}
         self._begun: set[int] = set()
+        self._through: set[int] = set()
         self._aborted: set[int] = set()
         self._heard = time.monotonic()
         self._failures = 0
@@ -169,6 +185,9 @@ class EngineProcess:
             self._listener.started(report)
         elif isinstance(report, Stepped):
             self._listener.stepped(report)
+        elif isinstance(report, Through):
+            self._begun.discard(report.run)
+            self._through.add(report.run)
         else:
             self._hear_told(report)
 
@@ -181,6 +200,7 @@ class EngineProcess:
     def _forget(self, run: int) -> None:
         self._runs.pop(run, None)
         self._begun.discard(run)
+        self._through.discard(run)
         self._aborted.discard(run)
 
     async def _watch(self, process: _Process) -> None:
@@ -201,6 +221,7 @@ class EngineProcess:
         charged = self._charged(status)
         self._aborted.clear()
         self._begun.clear()
+        self._through.clear()
         for run in charged:
             self._runs.pop(run)
             self._listener.lost(run, self._cause(status))
@@ -218,7 +239,8 @@ class EngineProcess:
         begun = [run for run in self._runs if run in self._begun]
         if begun or status == BROKEN or not self._greeted:
             return begun
-        return list(self._runs)[:1]  # it ended while loading that one's model
+        # It ended while loading that one's model; if the engine was through with all, while encoding the first.
+        return [run for run in self._runs if run not in self._through][:1] or list(self._runs)[:1]
 
     async def _end(self) -> None:
         process, self._process = self._process, None

@@ -83,6 +83,12 @@ class Started(Struct, frozen=True, kw_only=True, array_like=True, tag="started")
     """name@version of every model held now."""
 
 
+class Through(Struct, frozen=True, kw_only=True, array_like=True, tag="through"):
+    """The engine is done with a run: what ends the process from here on is not its doing. `Told` follows once encoded."""
+
+    run: int
+
+
 class Stepped(Struct, frozen=True, kw_only=True, array_like=True, tag="stepped"):
     """How far the jobs are: place, steps done, steps in all. Also the sign of life: sent at most every `TICK_S`."""
 
@@ -135,7 +141,7 @@ class Told(Struct, frozen=True, kw_only=True, array_like=True, tag="told"):
     """Places of jobs that did not fit the device at once; they go on in parts."""
 
 
-Report = Hello | Started | Stepped | Told
+Report = Hello | Started | Stepped | Through | Told
 
 _encoder = msgspec.msgpack.Encoder()
 _decode_order = msgspec.msgpack.Decoder(Order).decode

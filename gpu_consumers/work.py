@@ -10,7 +10,7 @@ from contracts.events import Inputs
 from engines import Engine, EngineBroken, EngineError, Failed, Progress, Request, StepReport, Unsupported
 from gpu_consumers import encode
 from gpu_consumers.bare import print_bare
-from gpu_consumers.frames import Made, Run, Started, Stepped, Task, Told, Unmade, pack
+from gpu_consumers.frames import Made, Run, Started, Stepped, Task, Through, Told, Unmade, pack
 from gpu_consumers.inbox import Inbox
 from gpu_consumers.run import BatchRun, EngineFault
 from gpu_consumers.shelf import Shelf
@@ -88,6 +88,8 @@ class Runner:
             self._obey(order, batch)
             report = batch.step()
             over = batch.over
+            if over:
+                self._send(pack(Through(run=order.run)))
             self._tick(order, report.progress)
             self._tell(order, report, _taken(batch), over=over)
 

@@ -37,8 +37,17 @@ def ending(outcome: Outcome, at: float, version: str, catalog: Catalog) -> Endin
     failed = with_attempt(queued, outcome) if queued else None
     again = next_try(failed, outcome, at) if failed else None
     if again is None:
-        return _ended(outcome, at, failed, dead=outcome.dead or _letter(outcome, failed, at, version))
+        final = _final(outcome)
+        return _ended(final, at, failed, dead=outcome.dead or _letter(final, failed, at, version))
     return _retried(outcome, at, degrade(again, catalog))
+
+
+def _final(outcome: Outcome) -> Outcome:
+    """A job that had the engine to itself and ended it, each time that it was tried, is not worth sending again."""
+    error = outcome.error
+    if error is None or outcome.lost is None:
+        return outcome
+    return msgspec.structs.replace(outcome, error=msgspec.structs.replace(error, retryable=False))
 
 
 def _retried(outcome: Outcome, at: float, again: QueuedJob) -> Ending:

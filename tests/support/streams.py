@@ -6,12 +6,13 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
@@ -22,6 +23,7 @@ from infra.settings import Kafka, Models, Settings, Store, to_env
 from tests.support.bad_jobs import CATALOG
 from tests.support.eventually import eventually
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 SESSION_S = 2.0
 
@@ -86,19 +88,46 @@ class Streams:
 
     async def read(self, *topics: str, committed_only: bool = True) -> list[Any]:
         """All records there are now, as a reader of finished transactions sees them."""
-        level = "read_committed" if committed_only else "read_uncommitted"
-        consumer = AIOKafkaConsumer(
+        consumer = self._reader("read_committed" if committed_only else "read_uncommitted")
+        await consumer.start()
+        try:
+            return await _drain(consumer, self._places(*topics))
+        finally:
+            await consumer.stop()
+
+    @asynccontextmanager
+    async def follow(self, topic: str, kind: type[T]) -> AsyncIterator[list[T]]:
+        """The events of a topic from its beginning on, in a list that grows by itself. Cheaper than reading it all again."""
+        seen: list[T] = []
+        following = asyncio.create_task(self._follow(topic, msgspec.json.Decoder(kind).decode, seen.append))
+        try:
+            yield seen
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    async def _follow(self, topic: str, decode: Callable[[bytes], T], take: Callable[[T], None]) -> None:
+        consumer = self._reader("read_committed")
+        await consumer.start()
+        try:
+            consumer.assign(self._places(topic))
+            await consumer.seek_to_beginning()
+            async for record in consumer:
+                take(decode(record.value))
+        finally:
+            await consumer.stop()
+
+    def _reader(self, level: str) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
             bootstrap_servers=self.settings.kafka.bootstrap_servers,
             isolation_level=level,
             enable_auto_commit=False,
             fetch_max_wait_ms=50,
         )
+
+    def _places(self, *topics: str) -> list[TopicPartition]:
         counts = {spec.name: spec.partitions for spec in self.topics.specs()}
-        await consumer.start()
-        try:
-            return await _drain(consumer, [TopicPartition(one, n) for one in topics for n in range(counts[one])])
-        finally:
-            await consumer.stop()
+        return [TopicPartition(one, n) for one in topics for n in range(counts[one])]
 
     async def committed(self, role: str) -> Mapping[TopicPartition, int]:
         """What the group of this role has committed."""

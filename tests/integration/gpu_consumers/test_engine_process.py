@@ -73,14 +73,24 @@ async def engine(hang_s: float = 60.0, **changes: Any) -> AsyncIterator[tuple[En
         assert pid is None or not psutil.pid_exists(pid), "the engine process outlived its keeper"
 
 
-def order(run: int, count: int, *, steps: int = 4, engine: str = "noop", deadline: float | None = None, **options: Any) -> Run:
+def order(
+    run: int,
+    count: int,
+    *,
+    steps: int = 4,
+    engine: str = "noop",
+    deadline: float | None = None,
+    prompt: str = "secret",
+    **options: Any,
+) -> Run:
     task = Task(
-        task="text-to-image", prompt="secret", negative_prompt="", width=64, height=64, steps=steps, guidance=1.0, seed=7,
+        task="text-to-image", prompt=prompt, negative_prompt="", width=64, height=64, steps=steps, guidance=1.0, seed=7,
         count=2, frames=1, fps=1, format="png", deadline=deadline,
     )  # fmt: skip
     return Run(run=run, model=f"noop{options}@1", engine=engine, path="", options=options, tasks=[task] * count)
 
 
+HARMFUL = (sys.executable, "-m", "tests.support.harmful_child")
 LONG: dict[str, Any] = {"steps": 3000, "base_s": 60.0}
 """A step each 20 ms for a minute."""
 
@@ -119,6 +129,25 @@ async def test_killing_the_engine_costs_the_running_batch_one_attempt_and_the_re
         assert seen.made(2) == [0, 1]
         assert not seen.made(1)
         assert process.restarts == 1
+
+
+async def test_a_run_whose_outputs_are_still_encoded_is_not_charged_with_what_the_next_one_does() -> None:
+    async with engine(command=HARMFUL) as (process, seen):
+        for run in (1, 3):
+            process.run(order(run, 1, steps=1, prompt="harmless"))
+            process.run(order(run + 1, 1, prompt="segfault"))
+            await eventually(lambda: seen.over(run) and len(seen.losses) == (run + 1) // 2, within=60.0)  # noqa: B023
+        assert seen.losses == [(2, "engine_crashed"), (4, "engine_crashed")]
+        assert (seen.made(1), seen.made(3)) == ([0], [0])
+
+
+async def test_an_engine_that_breaks_down_tells_who_was_in_it() -> None:
+    async with engine(command=HARMFUL) as (process, seen):
+        process.run(order(1, 3, prompt="broken"))
+        await eventually(lambda: seen.over(1))
+        (told,) = [one for one in seen.tellings if one.unmade]
+        assert [(one.place, one.code, one.lost) for one in told.unmade] == [(n, "engine_broken", True) for n in range(3)]
+        assert not seen.losses
 
 
 async def test_an_engine_that_the_kernel_killed_for_memory_is_told_apart_from_one_that_crashed() -> None:

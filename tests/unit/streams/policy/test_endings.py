@@ -111,8 +111,13 @@ class TestBisect:
         retry = again(failed(CRASH, job(), lost=Lost(place=0, size=2), at=99999.0))
         assert retry.not_before == 10.0 + GATHER_S
 
-    def test_the_run_that_it_had_the_engine_to_itself_counts(self) -> None:
-        assert failed(CRASH, tried(3), lost=Lost(place=0, size=1)).retry is None
+    def test_a_run_that_had_the_engine_to_itself_counts_and_after_four_the_job_is_not_worth_sending_again(self) -> None:
+        end = failed(CRASH, tried(3), lost=Lost(place=0, size=1))
+        assert end.retry is None
+        assert end.dead is not None
+        assert end.result is not None
+        assert end.result.error == end.dead.cause
+        assert (end.dead.cause.code, end.dead.cause.retryable) == ("engine_crashed", False)
 
     def test_no_job_runs_for_ever_whatever_workers_say(self) -> None:
         runs = job()
