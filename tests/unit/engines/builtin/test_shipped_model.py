@@ -24,12 +24,12 @@ def sampler() -> OnnxSampler:
 
 
 def test_held_out_prompts_are_obeyed(sampler: OnnxSampler) -> None:
-    """A little below what the shipped weights reach (colours 24, all 18 of 24): another runtime may round otherwise."""
+    """A little below what the shipped weights reach: another runtime may round otherwise."""
     right = shares(answer(questions(24, held_out=True, square_only=True), sampler, batch=6))
     assert right["background"] >= 23 / 24
     assert right["colours"] >= 22 / 24
     assert right["relation"] >= 0.85
-    assert right["all"] >= 16 / 24
+    assert right["all"] >= 20 / 24
 
 
 def test_the_same_seed_gives_the_same_picture_and_another_seed_another(sampler: OnnxSampler) -> None:
