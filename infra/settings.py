@@ -96,6 +96,32 @@ class Cassandra(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return "Cassandra(…)"  # a password must not get into a log by way of a settings object
 
 
+class Cache(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What processes remember together to save work. Without one everything works, and asks the job store more often."""
+
+    url: str = ""
+    """redis://host:port/number, or rediss:// for TLS."""
+    user: str = ""
+    password: str = ""
+    prefix: str = "darkroom:"
+    """What keys begin with. Systems that share a Redis have their own."""
+    ca_file: str = ""
+    """PEM: who signs the server's certificate; the system's own authorities if none is named."""
+    cert_file: str = ""
+    """PEM: our own certificate, where the server asks for one."""
+    key_file: str = ""
+    verify_host: bool = True
+
+    def __post_init__(self) -> None:
+        if "@" in self.url:
+            raise ValueError("a user and a password go into DARKROOM_CACHE_USER and _PASSWORD, not into the URL")
+        if self.url and not self.url.startswith(("redis://", "rediss://")):
+            raise ValueError("cache.url is not redis://host:port/number or rediss://host:port/number")
+
+    def __repr__(self) -> str:
+        return "Cache(…)"  # a password must not get into a log by way of a settings object
+
+
 class Models(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which models there are."""
 
@@ -157,6 +183,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kafka: Kafka = Kafka()
     store: Store = Store()
     cassandra: Cassandra = Cassandra()
+    cache: Cache = Cache()
     models: Models = Models()
     streams: Streams = Streams()
     worker: Worker = Worker()

@@ -75,7 +75,7 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     await knock(settings.kafka.brokers)
     metrics = Metrics()
     catalog = load_catalog(Path(settings.models.catalog))
-    store = open_jobs(settings.store.jobs, settings.cassandra)
+    store = open_jobs(settings.store.jobs, settings.cassandra, settings.cache)
     publisher = Publisher(settings.kafka.brokers, client_id="darkroom-streams")
     app = new_app(settings)
     topics = settings.topics

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from infra.local.s3 import LocalS3
     from tests.support.cassandras import TestCassandra
+    from tests.support.redises import TestRedis
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +47,15 @@ def cassandra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCassandr
     from tests.support.cassandras import started
 
     with started(tmp_path_factory.mktemp("cassandra")) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestRedis]:
+    """One Redis-compatible server for the whole run. Leave it running."""
+    from tests.support.redises import started
+
+    with started(tmp_path_factory.mktemp("redis")) as one:
         yield one
 
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
+from infra.cache import open_cache
 from infra.jobstore.memory import MemoryJobs
+from infra.jobstore.remembering import RememberingJobs
 from infra.jobstore.sqlite import SqliteJobs
-from infra.settings import Cassandra
+from infra.settings import Cache, Cassandra
 from streams.ports import JobStore
 
 FORMS = "sqlite:///file, cassandra://host:port/keyspace or memory:"
 
 
-def open_jobs(url: str, cassandra: Cassandra | None = None) -> JobStore:
+def open_jobs(url: str, cassandra: Cassandra | None = None, cache: Cache | None = None) -> JobStore:
     """`sqlite:///relative/file`, `sqlite:////absolute/file`, `cassandra://host:port[,host…]/keyspace` or `memory:`.
 
-    Nothing is connected yet. Raises ValueError for any other.
+    With a cache in front, if one is named. Nothing is connected yet. Raises ValueError for any other.
     """
+    store = _open(url, cassandra)
+    memory = open_cache(cache or Cache())
+    # What is remembered is about the rows of one store: those of another are not to be mistaken for them.
+    return RememberingJobs(store, memory, sha256(url.encode()).hexdigest()[:8]) if memory else store
+
+
+def _open(url: str, cassandra: Cassandra | None) -> JobStore:
     if url == "memory:":
         return MemoryJobs()
     if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):

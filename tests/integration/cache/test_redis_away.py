@@ -1,0 +1,121 @@
+"""Redis flushed, stunned, killed, started again, or unwilling: only slower, the answers stay the same."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("redis", reason="needs the extra: redis")
+
+from infra.cache.redis import TIMEOUT_S, RedisCache
+from infra.jobstore.remembering import RememberingJobs
+from infra.settings import Cache
+from streams.ports import Claim, Move
+from tests.support.counted_jobs import CountedJobs
+from tests.support.eventually import eventually
+from tests.support.redises import PASSWORD, TestRedis
+
+pytestmark = pytest.mark.integration
+
+CLAIM = Claim(tenant="acme", id="a", fingerprint=b"one", source="0@1@2", submitted_at=1.0, model="m@1", tier="paid")
+END = Move(tenant="acme", id="a", to="succeeded", attempt=1, source="0@7", at=5.0)
+
+
+@pytest.fixture
+async def cache(own_redis: TestRedis) -> AsyncIterator[RedisCache]:
+    one = RedisCache(own_redis.settings)
+    yield one
+    await one.close()
+
+
+async def test_a_value_comes_back_until_its_time_is_over(cache: RedisCache) -> None:
+    await remembered(cache)
+    await cache.put({"short": b"1"}, 0.05)
+    await eventually(lambda: gone(cache, "short"), what="the end of its time")
+
+
+async def gone(cache: RedisCache, key: str) -> bool:
+    return await cache.get([key]) == [None]
+
+
+async def remembered(cache: RedisCache) -> None:
+    """On a busy machine the first questions may take longer than they may."""
+
+    async def told() -> bool:
+        await cache.put({"a": b"1", "b": b"2"}, 60)
+        return await cache.get(["b", "x", "a"]) == [b"2", None, b"1"]
+
+    await eventually(told, what="an answer of Redis")
+
+
+def flushed(redis: TestRedis) -> None:
+    redis.tell("FLUSHALL")
+
+
+def stunned(redis: TestRedis) -> None:
+    redis.server.signal(signal.SIGSTOP)
+
+
+def killed(redis: TestRedis) -> None:
+    redis.server.kill9()
+
+
+def started_again(redis: TestRedis) -> None:
+    redis.server.kill9()
+    redis.server.start()
+
+
+@pytest.mark.parametrize("blow", [flushed, stunned, killed, started_again])
+async def test_whatever_happens_to_redis_in_the_middle_the_answers_stay_the_same(
+    own_redis: TestRedis, cache: RedisCache, blow: Callable[[TestRedis], None]
+) -> None:
+    store = CountedJobs()
+    jobs = RememberingJobs(store, cache)
+    told = []
+    for n in range(40):
+        if n == 20:
+            blow(own_redis)
+        ours = replace(CLAIM, id=f"{n}")
+        answers = await jobs.claim([ours, replace(ours, source="0@9@9")])
+        await jobs.move([replace(END, id=f"{n}")])
+        answers += await jobs.claim([replace(ours, source="0@8@8"), replace(ours, fingerprint=b"two", source="0@7@7"), ours])
+        told.append([(one.answer, one.state) for one in answers])
+    ended = [("same", "succeeded"), ("conflict", "succeeded"), ("replay", "succeeded")]
+    assert told == [[("new", "queued"), ("same", "queued"), *ended]] * 40
+
+
+async def test_a_redis_that_does_not_answer_costs_a_little_a_few_times_and_then_nothing(
+    own_redis: TestRedis, cache: RedisCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    await remembered(cache)
+    own_redis.server.signal(signal.SIGSTOP)
+    began = time.monotonic()
+    for _ in range(200):
+        assert await cache.get(["a"]) == [None]
+    assert time.monotonic() - began < 200 * TIMEOUT_S / 2
+    assert [record.levelname for record in caplog.records if "does not answer" in record.message] == ["WARNING"]
+
+
+async def test_when_it_comes_back_it_is_used_again(own_redis: TestRedis, cache: RedisCache) -> None:
+    own_redis.server.signal(signal.SIGSTOP)
+    for _ in range(5):
+        await cache.get(["a"])
+    own_redis.server.signal(signal.SIGCONT)
+    await remembered(cache)
+
+
+async def test_a_wrong_password_is_a_miss_and_one_line_without_it(own_redis: TestRedis, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    wrong = RedisCache(Cache(url=own_redis.server.url, password=f"not-{PASSWORD}"), timeout_s=5.0)
+    for _ in range(5):
+        await wrong.put({"a": b"1"}, 60)
+        assert await wrong.get(["a"]) == [None]
+    await wrong.close()
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "AuthenticationError" in line
+    assert PASSWORD not in caplog.text
