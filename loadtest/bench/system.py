@@ -53,7 +53,7 @@ def running(data: Path, *options: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _wait_ready(process: subprocess.Popen[bytes], file: Path) -> Mapping[str, Any]:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300  # a busy machine takes minutes
     while time.monotonic() < deadline and process.poll() is None:
         if file.exists():
             return dict(json.loads(file.read_text()))
