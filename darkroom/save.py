@@ -62,10 +62,11 @@ def _download(url: str) -> bytes:
     # Imported where it is used: most outputs are files, and a client needs nothing of ours for those.
     from gpu_consumers.ports import NoSuchObject, ObjectsUnavailable
     from infra.objects.connect import download
+    from infra.settings import BadSetting
 
     try:
         return download(url)
-    except (NoSuchObject, ObjectsUnavailable, ValueError) as error:
+    except (NoSuchObject, ObjectsUnavailable, BadSetting) as error:
         raise DarkroomError(f"The output at {url} cannot be fetched from here: {error}") from error
 
 

@@ -72,17 +72,10 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalS3]:
 @pytest.fixture
 def bucket(s3: LocalS3, monkeypatch: pytest.MonkeyPatch) -> str:
     """Make a bucket for this test alone and return its name; the server's credentials are in the environment."""
-    from infra.objects.s3_bucket import set_up
-    from infra.objects.s3_client import new_client
-    from infra.objects.s3_place import place_of
-    from tests.support.s3 import use
+    from tests.support.s3 import make_bucket, use
 
     use(s3, monkeypatch)
-    place = place_of(s3.url(f"test-{uuid.uuid4().hex}"))
-    client = new_client(place)
-    set_up(client, place)
-    client.close()
-    return place.bucket
+    return make_bucket(s3)
 
 
 @pytest.fixture

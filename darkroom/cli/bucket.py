@@ -36,7 +36,7 @@ def setup(*, objects: str | None, archive_days: int, archive_class: str) -> None
         place = place_of(objects or _configured())
         for line in set_up(new_client(place), place, archive_days=archive_days, archive_class=archive_class):
             show.line(line)
-    except (ImportError, ValueError, ObjectsUnavailable) as error:
+    except (ImportError, BadSetting, ObjectsUnavailable) as error:
         raise DarkroomError(_reason(error)) from error
 
 
@@ -52,7 +52,7 @@ def tidy(*, objects: str | None) -> None:
             asyncio.run(store.tidy())
         finally:
             store.close()
-    except (ValueError, ObjectsUnavailable) as error:
+    except (BadSetting, ObjectsUnavailable) as error:
         raise DarkroomError(_reason(error)) from error
     show.line("tidied")
 

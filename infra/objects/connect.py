@@ -10,12 +10,13 @@ from contracts.metrics import Metrics
 from infra.objects.fallback import Fallback
 from infra.objects.folder import open_folder
 from infra.objects.store import Objects
+from infra.settings import BadSetting
 
 
 def open_objects(url: str, *, fallback: str = "", metrics: Metrics | None = None) -> Objects:
     """The store at this URL, with the one at `fallback` behind it if that is given.
 
-    Raises ValueError; the message never holds a URL, which may carry a secret.
+    Raises BadSetting; the message never holds a URL, which may carry a secret.
     """
     kept = metrics or Metrics(CollectorRegistry())
     first = _one(url, kept)
@@ -32,13 +33,13 @@ def _one(url: str, metrics: Metrics) -> Objects:
         from infra.objects.s3_place import place_of
 
         return S3(place_of(url), metrics)
-    raise ValueError(f"no object store for {scheme or 'an empty'} URLs: use file:///path or s3://bucket/prefix")
+    raise BadSetting(f"no object store for {scheme or 'an empty'} URLs: use file:///path or s3://bucket/prefix")
 
 
 def download(url: str) -> bytes:
     """The object at the URL that a result gives, with this process's own credentials. Blocking.
 
-    Raises NoSuchObject, ObjectsUnavailable, ValueError.
+    Raises NoSuchObject, ObjectsUnavailable, BadSetting.
     """
     parsed = urlsplit(url)
     folder, _, name = parsed.path.rpartition("/")

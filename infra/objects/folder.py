@@ -25,6 +25,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from gpu_consumers.ports import NoSuchObject, ObjectsUnavailable, StoredObject
 from infra.objects.keys import digest_of, safe_parts
+from infra.settings import BadSetting
 
 ASIDE = ".part-"
 """How a folder that is being written begins; no segment of a key begins with a dot."""
@@ -188,11 +189,11 @@ def open_folder(url: str) -> Folder:
     """`file:///absolute/path`, or `file:///.relative` to the working directory; `?fsync=1` to survive a power cut.
 
     A path whose first segment begins with a dot is taken as relative: no one keeps objects in `/.something`.
-    Raises ValueError.
+    Raises BadSetting.
     """
     parsed = urlsplit(url)
     if parsed.scheme != "file" or parsed.netloc not in ("", "localhost") or not parsed.path.strip("/"):
-        raise ValueError("the URL of a folder is file:///path")
+        raise BadSetting("the URL of a folder is file:///path")
     path = unquote(parsed.path)
     relative = path.startswith("/.")
     return Folder(Path(path[1:] if relative else path), fsync=parse_qs(parsed.query).get("fsync") == ["1"])

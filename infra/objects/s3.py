@@ -38,7 +38,7 @@ class S3:
     """Implements gpu_consumers.ports.ObjectStore, streams.ports.ObjectRemover and infra.objects.store.Objects."""
 
     def __init__(self, place: S3Place, metrics: Metrics) -> None:
-        """Prepare; nothing is sent yet. Raises ValueError for settings that cannot be used."""
+        """Prepare; nothing is sent yet. Raises BadSetting for settings that cannot be used."""
         self.place = place
         self.client = new_client(place)
         self._metrics = metrics

@@ -9,6 +9,7 @@ from typing import Any
 
 from gpu_consumers.ports import NoSuchObject, ObjectsUnavailable
 from infra.objects.s3_place import S3Place
+from infra.settings import BadSetting
 
 POOL = 50
 """Connections, and threads to use them: an upload is one request that mostly waits."""
@@ -26,12 +27,12 @@ MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
 
 
 def new_client(place: S3Place, *, large: bool = False) -> Any:
-    """A client for this place, or for large uploads to it; nothing is sent yet. Raises ValueError for unusable settings."""
+    """A client for this place, or for large uploads to it; nothing is sent yet. Raises BadSetting for unusable settings."""
     try:
         import boto3
         from botocore.exceptions import BotoCoreError
     except ImportError:
-        raise ValueError("s3:// URLs need the extra s3: pip install 'darkroom[s3]'") from None
+        raise BadSetting("s3:// URLs need the extra s3: pip install 'darkroom[s3]'") from None
     # They print requests at DEBUG: bodies, and signatures that would open an object.
     for name in ("boto3", "botocore", "s3transfer", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -45,7 +46,7 @@ def new_client(place: S3Place, *, large: bool = False) -> Any:
             config=_config(place, JOIN_S if large else READ_S),
         )
     except (BotoCoreError, ValueError) as error:
-        raise ValueError(f"S3: {type(error).__name__}") from None
+        raise BadSetting(f"S3: {type(error).__name__}") from None
 
 
 def _config(place: S3Place, read_s: float) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from infra.objects.keys import is_key
+from infra.settings import BadSetting
 
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 Addressing = Literal["auto", "path", "virtual"]
@@ -50,18 +51,18 @@ class S3Place:
 
 
 def place_of(url: str) -> S3Place:
-    """The place that an s3:// URL names. Raises ValueError; the message never holds the URL, which may carry a secret."""
+    """The place that an s3:// URL names. Raises BadSetting; the message never holds the URL, which may carry a secret."""
     parsed = urlsplit(url)
     if parsed.scheme != "s3" or parsed.fragment:
-        raise ValueError(USAGE)
+        raise BadSetting(USAGE)
     if "@" in parsed.netloc:
-        raise ValueError("the URL of an S3 store holds no credentials: put them into AWS_ACCESS_KEY_ID or ~/.aws/credentials")
+        raise BadSetting("the URL of an S3 store holds no credentials: put them into AWS_ACCESS_KEY_ID or ~/.aws/credentials")
     prefix = unquote(parsed.path).strip("/")
     if not BUCKET.fullmatch(parsed.netloc) or not (is_key(prefix) or not prefix):
-        raise ValueError(USAGE)
+        raise BadSetting(USAGE)
     given = {name: values[-1] for name, values in parse_qs(parsed.query).items()}
     if not given.keys() <= OPTIONS.keys():
-        raise ValueError(USAGE)
+        raise BadSetting(USAGE)
     checked: dict[str, Any] = {name: OPTIONS[name](value) for name, value in given.items()}
     return S3Place(bucket=parsed.netloc, prefix=prefix, **checked)
 
@@ -69,19 +70,19 @@ def place_of(url: str) -> S3Place:
 def _endpoint(value: str) -> str:
     parsed = urlsplit(value)
     if parsed.scheme not in ("http", "https") or not parsed.hostname or parsed.query or "@" in parsed.netloc:
-        raise ValueError("endpoint: must be http(s)://host:port, without credentials")
+        raise BadSetting("endpoint: must be http(s)://host:port, without credentials")
     return value
 
 
 def _addressing(value: str) -> str:
     if value not in get_args(Addressing):
-        raise ValueError("addressing: must be auto, path or virtual")
+        raise BadSetting("addressing: must be auto, path or virtual")
     return value
 
 
 def _file(value: str) -> str:
     if not Path(value).is_file():
-        raise ValueError("ca: there is no such file")
+        raise BadSetting("ca: there is no such file")
     return value
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 import pytest
@@ -31,6 +33,8 @@ def started(folder: Path) -> Iterator[LocalS3]:
     try:
         yield server
     finally:
+        if _admin.cache_info().currsize:
+            _admin(server).close()
         server.stop()
 
 
@@ -43,6 +47,23 @@ def use(server: LocalS3, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name, value in server.env.items():
         monkeypatch.setenv(name, value)
+
+
+@functools.cache
+def _admin(server: LocalS3) -> Any:
+    # One for all tests: making a client costs more than making a bucket.
+    import boto3
+
+    key, secret, region = server.env.values()
+    made = boto3.Session(aws_access_key_id=key, aws_secret_access_key=secret, region_name=region)
+    return made.client("s3", endpoint_url=server.endpoint)
+
+
+def make_bucket(server: LocalS3) -> str:
+    """A new bucket's name."""
+    name = f"test-{uuid.uuid4().hex}"
+    _admin(server).create_bucket(Bucket=name)
+    return name
 
 
 Spoil = Callable[[web.Request], Awaitable[int | None]]

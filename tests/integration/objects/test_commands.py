@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -27,14 +28,14 @@ pytest.importorskip("boto3", reason="needs the extra: s3")
 
 
 def claim(tenant: str, id: str) -> Claim:
-    return Claim(tenant=tenant, id=id, fingerprint=b"f", source="0@0@0", submitted_at=1.0, model="m@1", tier="ordinary")
+    return Claim(tenant=tenant, id=id, fingerprint=b"f", source="0@0@0", submitted_at=time.time(), model="m@1", tier="ordinary")
 
 
 async def keep_result(url: str, result: Result) -> None:
     store = open_jobs(url)
     await store.claim([claim(result.tenant, result.id)])
     source, body = "0@1", encode(result)
-    move = Move(tenant=result.tenant, id=result.id, to="succeeded", attempt=None, source=source, at=2.0, result=body)
+    move = Move(tenant=result.tenant, id=result.id, to="succeeded", attempt=None, source=source, at=time.time(), result=body)
     await store.move([move])
     await store.close()
 

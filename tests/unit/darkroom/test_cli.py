@@ -28,6 +28,9 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
         ["up", "--models", "/no/such/file"],
         ["cancel"],
         ["dead", "bury"],
+        ["url"],
+        ["bucket", "paint"],
+        ["bucket", "setup", "--archive-days", "-1"],
     ],
 )
 def test_wrong_usage_is_one_plain_line_and_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,7 +41,9 @@ def test_wrong_usage_is_one_plain_line_and_status_2(arguments: list[str], capsys
     assert told.err.startswith("darkroom")
 
 
-@pytest.mark.parametrize("arguments", [["submit", "x"], ["watch"], ["cancel", "x"], ["jobs"], ["status"], ["dead", "list"]])
+@pytest.mark.parametrize(
+    "arguments", [["submit", "x"], ["watch"], ["cancel", "x"], ["jobs"], ["status"], ["dead", "list"], ["url", "x"]]
+)
 def test_without_a_system_one_line_says_so(
     arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
