@@ -140,22 +140,6 @@ def commit_past_a_hole() -> None:
     swap("streams.chunks.ledger:Ledger._advance", lambda _: advance)
 
 
-@bug("extra runs are paid for", strikes=("streams",), backlog=True)
-def tail_forgotten() -> None:
-    """A new scheduler does not ask what was dispatched before it."""
-
-    def forgetful(old: Any) -> Any:
-        async def read(*place: Any) -> Any:
-            tail = await old(*place)
-            return type(tail)(ends=tail.ends, dispatched=[])
-
-        return read
-
-    swap("streams.scheduler:read_tail", forgetful)
-    # No mistake, but it brings the mistake out: what is not committed yet comes again.
-    swap("streams.chunks:quick_settings", lambda old: lambda **more: old(**{**more, "commit_interval": 8.0}))
-
-
 # -- settling
 
 
