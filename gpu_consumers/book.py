@@ -46,11 +46,6 @@ class Book:
         return sum(len(lane.in_hand) for lane in self._lanes.values())
 
     @property
-    def held(self) -> int:
-        """Batches that keep their partitions from being committed further: in hand, or done behind one that is."""
-        return sum(lane.next - lane.position for lane in self._lanes.values())
-
-    @property
     def owned(self) -> list[int]:
         """Partitions of the last assignment."""
         return sorted(self._lanes)
@@ -87,11 +82,6 @@ class Book:
         """Whether this batch is in hand."""
         lane = self._lanes.get(partition)
         return lane is not None and offset in lane.in_hand
-
-    def expects(self, partition: int, offset: int) -> bool:
-        """Whether this batch is ours and not committed: it is in hand, or to be fetched, or would come again after a kill."""
-        lane = self._lanes.get(partition)
-        return lane is not None and offset >= lane.committed
 
     def done(self, partition: int, offset: int) -> None:
         """A batch whose outcomes are all durable."""

@@ -19,7 +19,6 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from contracts.brokers import Reach, client_options
 from contracts.topics import MAX_RECORD_BYTES
 from gpu_consumers.assign import BusyFirst, Claim
-from gpu_consumers.backlog import Backlog
 from gpu_consumers.book import Book
 from gpu_consumers.flight import Flight, Source
 from gpu_consumers.hands import Hands
@@ -38,13 +37,10 @@ FOREVER_MS = 2**31 - 1
 class Consumer(ConsumerRebalanceListener):
     """One member of the group of a pool's workers."""
 
-    def __init__(
-        self, *, topic: str, group: str, brokers: Reach, session_s: float, slots: int, hands: Hands, backlog: Backlog
-    ) -> None:
+    def __init__(self, *, topic: str, group: str, brokers: Reach, session_s: float, slots: int, hands: Hands) -> None:
         self._topic = topic
         self._slots = slots
         self._hands = hands
-        self._backlog = backlog
         self.book = Book()
         self.settled = asyncio.Event()
         """Set while it is known which partitions are ours."""
@@ -118,23 +114,13 @@ class Consumer(ConsumerRebalanceListener):
         self.wake()
 
     def _claim(self) -> Claim:
-        # Who starts anew wants the partitions whose batches need no run because their outputs are in its spool.
-        owned = self.book.owned or self._backlog.partitions
-        wanted = [flight.partition for flight in self._hands.runs] + self.book.busy + owned
+        wanted = [flight.partition for flight in self._hands.runs] + self.book.busy + self.book.owned
+        owned = set(self.book.owned)
         return Claim(generation=self.generation, owned=[p for p in dict.fromkeys(wanted) if p in owned])
 
     @property
-    def slots(self) -> int:
-        """Batches that may be sent beyond those committed: room for work, and those that only wait to be committed."""
-        return 0 if self._backlog.full else self._slots + self.book.held - self._running
-
-    @property
     def _free(self) -> int:
-        return 0 if self.leaving or self._backlog.full else self._slots - self._running
-
-    @property
-    def _running(self) -> int:
-        return self.book.in_hand - self._backlog.runs
+        return 0 if self.leaving else self._slots - self.book.in_hand
 
     async def _woken(self) -> None:
         await self._wake.wait()

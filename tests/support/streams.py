@@ -52,9 +52,17 @@ class Part:
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Signal it and wait for its end; returns its exit status."""
         assert self.process
+        if number == signal.SIGTERM:  # one that is still starting would not leave in good order
+            await eventually(lambda: not self.running or self._catches(number))
         if self.running:
             self.process.send_signal(number)
         return await asyncio.wait_for(self.process.wait(), 30)
+
+    def _catches(self, number: signal.Signals) -> bool:
+        assert self.process
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+        return bool(int(caught, 16) >> (number - 1) & 1)
 
     async def kill(self) -> None:
         """End it without giving it a chance."""

@@ -130,17 +130,3 @@ def test_what_is_done_out_of_order_is_committed_only_up_to_the_first_undone() ->
     assert book.to_commit() == {}
     book.done(0, 0)
     assert book.to_commit() == {0: 2}
-
-
-def test_a_batch_is_expected_until_it_is_committed() -> None:
-    book = Book()
-    book.assign({0: 5})
-    assert (book.expects(0, 4), book.expects(0, 5), book.expects(1, 5)) == (False, True, False)
-    book.take(0, 5)
-    book.take(0, 6)
-    book.done(0, 6)
-    assert book.held == 2
-    book.done(0, 5)
-    assert (book.held, book.expects(0, 5), book.expects(0, 6)) == (0, True, True), "a kill now brings both again"
-    book.note_committed(book.to_commit())
-    assert (book.expects(0, 6), book.expects(0, 7)) == (False, True)
