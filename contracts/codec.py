@@ -40,12 +40,12 @@ class Decoder(Generic[T]):
         try:
             return self._decode(body)
         except msgspec.ValidationError as error:
-            raise _named(str(error)) from None
+            raise at_fault(str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise _unreadable(body) from None
 
 
-def _named(message: str) -> Invalid:
+def at_fault(message: str) -> Invalid:
     """Field and reason from a message of msgspec, whose text is made to never hold the value itself."""
     where = _AT.search(message)
     path, reason = (where[1], message[: where.start()]) if where else ("", message)

@@ -130,6 +130,13 @@ class Models(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Threads of a CPU engine; 0: as many as there are cores."""
 
 
+class Tenants(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may use how much."""
+
+    file: str = ""
+    """TOML (see infra/tenants.toml), read again when it changes. Without one nobody is limited, and all weigh the same."""
+
+
 class Streams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Admission and scheduling."""
 
@@ -185,6 +192,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cassandra: Cassandra = Cassandra()
     cache: Cache = Cache()
     models: Models = Models()
+    tenants: Tenants = Tenants()
     streams: Streams = Streams()
     worker: Worker = Worker()
     fetch: Fetch = Fetch()

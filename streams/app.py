@@ -17,6 +17,7 @@ from contracts.topics import Topics
 from infra.jobstore import open_jobs
 from infra.observe import observe
 from infra.settings import Settings, read_settings
+from infra.tenants import TenantsFile
 from streams.agents import admit, batch, control
 from streams.chunks import install_chunks, quick_settings
 from streams.policy.validate import Models
@@ -75,6 +76,7 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     await knock(settings.kafka.brokers)
     metrics = Metrics()
     catalog = load_catalog(Path(settings.models.catalog))
+    tenants = TenantsFile(settings.tenants.file)
     store = open_jobs(settings.store.jobs, settings.cassandra, settings.cache)
     publisher = Publisher(settings.kafka.brokers, client_id="darkroom-streams")
     app = new_app(settings)
@@ -82,11 +84,13 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     attach_admission(app, topics, Models(catalog), store, publisher, metrics)
     batching = attach_batching(app, settings, catalog, publisher, metrics)
     async with observe("streams", settings.observe, ready=lambda: _ready(app)):
+        following = asyncio.create_task(tenants.follow(), name="tenants")
         try:
             await batching.start()
             await app.start()
             await _until(leave, app)
         finally:
+            following.cancel()
             await batching.stop()
             await app.stop()
             await publisher.stop()
