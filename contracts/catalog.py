@@ -18,6 +18,8 @@ class Cost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     base_s: float
     per_row_step_s: float
     """One step of one row (a guidance branch is a row) at the model's default size."""
+    load_s: float = 1.0
+    """Loading the model."""
 
 
 class ModelSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -118,6 +118,64 @@ class Squeezed(Struct, frozen=True, kw_only=True, array_like=True):
     """How long before the report."""
 
 
+class Ran(Struct, frozen=True, kw_only=True, array_like=True):
+    """A run as a worker measured it: all jobs of a batch from their first step to their last, none failed or left out."""
+
+    key: str
+    """Of the batch."""
+    model: str
+    """name@version."""
+    engine: str
+    device: str
+    """Device class, such as cpu or h200."""
+    pixels: int
+    """Width × height."""
+    rows: int
+    """Of the widest forward pass: pictures × frames × guidance branches."""
+    steps: int
+    """Of the job that took most."""
+    row_steps: int
+    """Rows × steps, summed over the jobs."""
+    seconds: float
+    """From the first step to the end of the last, without loading the model."""
+    load_s: float = 0.0
+    """What loading the model for this run took (seconds); 0: it was there."""
+    cold: bool = False
+    """The first run of its shape since the model was loaded, which pays for preparing it."""
+    memory_bytes: int | None = None
+    """Of the device at the peak; None: it does not tell."""
+
+
+class Measured(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """What is kept of a run to predict others of its key."""
+
+    number: int
+    """How many runs of the key were learned before."""
+    rows: int
+    steps: int
+    row_steps: int
+    seconds: float
+    memory_bytes: int | None = None
+
+
+class LearnedCost(Struct, frozen=True, kw_only=True):
+    """What is known of one batch key on one device class, on `costs`: enough to go on learning from."""
+
+    model: str
+    """name@version."""
+    engine: str
+    device: str
+    key: str
+    pixels: int
+    runs: int
+    """Learned in all. Of two records of a key the one that knows more runs is right."""
+    measured: list[Measured]
+    ratios: list[float]
+    """Of the last runs: seconds measured over seconds predicted before."""
+    loads: list[float]
+    """Of the last times that the model was loaded for this key (seconds)."""
+
+
 class WorkerReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a GPU consumer says of itself on `workers`: at every change, and every second."""
 
@@ -137,6 +195,10 @@ class WorkerReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Batches it takes at once: one running, the rest ready."""
     squeezed: dict[str, Squeezed] = {}
     """Batch key to the last time that its jobs did not fit the device."""
+    device: str = ""
+    """Device class, such as cpu or h200; empty: not known yet."""
+    ran: list[Ran] = []
+    """Runs that ended since the last report."""
 
 
 class Lost(Struct, frozen=True, kw_only=True, array_like=True):

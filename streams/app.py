@@ -13,13 +13,14 @@ from contracts.brokers import Brokers, knock
 from contracts.catalog import Catalog, load_catalog
 from contracts.metrics import Metrics
 from contracts.publish import Publisher
-from contracts.topics import Topics
 from infra.jobstore import open_jobs
 from infra.observe import observe
 from infra.settings import Settings, read_settings
 from infra.tenants import TenantsFile
 from streams.agents import admit, batch, control
 from streams.chunks import install_chunks, quick_settings
+from streams.policy.cost import Costs
+from streams.policy.cost_model import CostModel
 from streams.policy.validate import Models
 from streams.ports import JobStore
 from streams.process import Crashed, main
@@ -49,10 +50,14 @@ def _credentials(brokers: Brokers) -> Any:
     return faust.SSLCredentials(context) if context else None
 
 
-def attach_admission(app: Any, topics: Topics, models: Models, store: JobStore, publisher: Publisher, metrics: Metrics) -> None:
+def attach_admission(
+    app: Any, settings: Settings, catalog: Catalog, costs: Costs, store: JobStore, publisher: Publisher, metrics: Metrics
+) -> None:
     """From `jobs` to the queues (admit), from `control` to `outcomes` (control)."""
-    admitting = admit.Admit(models=models, store=store, publisher=publisher, topics=topics, clock=time.time, metrics=metrics)
-    ordering = control.ControlJobs(store=store, publisher=publisher, topics=topics, clock=time.time)
+    topics, models = settings.topics, Models(catalog)
+    parts: dict[str, Any] = {"store": store, "publisher": publisher, "topics": topics, "clock": time.time}
+    admitting = admit.Admit(models=models, costs=costs, metrics=metrics, **parts)
+    ordering = control.ControlJobs(**parts)
     admit.attach(app, admit=admitting, topics=topics, metrics=metrics)
     control.attach(app, control=ordering, topics=topics, metrics=metrics)
 
@@ -80,8 +85,7 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     store = open_jobs(settings.store.jobs, settings.cassandra, settings.cache)
     publisher = Publisher(settings.kafka.brokers, client_id="darkroom-streams")
     app = new_app(settings)
-    topics = settings.topics
-    attach_admission(app, topics, Models(catalog), store, publisher, metrics)
+    attach_admission(app, settings, catalog, CostModel(catalog), store, publisher, metrics)
     batching = attach_batching(app, settings, catalog, publisher, metrics)
     async with observe("streams", settings.observe, ready=lambda: _ready(app)):
         following = asyncio.create_task(tenants.follow(), name="tenants")

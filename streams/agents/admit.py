@@ -16,6 +16,7 @@ from contracts.work import Outcome
 from streams.agents.loop import take_chunks
 from streams.chunks import RawSchema
 from streams.patience import patiently
+from streams.policy.cost import Costs
 from streams.policy.decode import read_job, sender_of
 from streams.policy.place import Placed, deadline, place, queued
 from streams.policy.rejected import Rejected
@@ -66,9 +67,18 @@ class Admit:
     """Admits chunks of records. Everything it does may be done twice: a chunk counts only once it is acknowledged."""
 
     def __init__(
-        self, *, models: Models, store: JobStore, publisher: Publishing, topics: Topics, clock: Clock, metrics: Metrics
+        self,
+        *,
+        models: Models,
+        costs: Costs,
+        store: JobStore,
+        publisher: Publishing,
+        topics: Topics,
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._models = models
+        self._costs = costs
         self._store = store
         self._publisher = publisher
         self._tell = Tell(topics, "admit")
@@ -96,7 +106,7 @@ class Admit:
 
     def _placed(self, record: Any) -> Placed:
         try:
-            return place(read_job(record.value), self._models)
+            return place(read_job(record.value), self._models, self._costs)
         except Rejected:
             raise
         except Exception:

@@ -8,8 +8,8 @@ import msgspec
 
 from contracts.catalog import Catalog, ModelSpec
 from contracts.work import QueuedJob, Resolved
+from streams.policy.cost import work_of
 from streams.policy.place import resized
-from streams.policy.price import price
 from streams.policy.retry import counted
 
 AFTER = 2
@@ -34,9 +34,15 @@ def degrade(again: QueuedJob, catalog: Catalog) -> QueuedJob:
         again,
         resolved=easier,
         batch_key=resized(again.batch_key, easier),
-        price_s=price(easier, model),
+        price_s=_cheaper(again.price_s, asked, easier),
         degraded=[*again.degraded, *(name for name in reduced if name not in again.degraded)],
     )
+
+
+def _cheaper(price_s: float, asked: Resolved, easier: Resolved) -> float:
+    """Settle learns no costs: the price at admission, by how much less there is to do."""
+    before, after = work_of(asked), work_of(easier)
+    return round(price_s * after.pixels * after.row_steps / (before.pixels * before.row_steps), 6)
 
 
 def _shorter(asked: Resolved) -> Resolved:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from contracts.catalog import ModelSpec
 from contracts.events import Job
 from contracts.work import QueuedJob, Resolved
+from streams.policy.cost import Costs
 from streams.policy.decode import raw
 from streams.policy.fingerprint import fingerprint, seed_of
-from streams.policy.price import price
+from streams.policy.price import check_price, price
 from streams.policy.validate import Models, check
 
 
@@ -21,20 +22,20 @@ class Placed:
     model: ModelSpec
     fingerprint: bytes
     resolved: Resolved
+    batch_key: str
+    """Equal for jobs whose rows fit one tensor. Steps, guidance and seed are per row, so not in it."""
     price_s: float
 
 
-def place(job: Job, models: Models) -> Placed:
+def place(job: Job, models: Models, costs: Costs) -> Placed:
     """Check a decoded job against the catalogue and price it. Raises `Rejected`."""
     model = models.choose(job.model, job.task)
     digest = fingerprint(job)
     resolved = check(job, model, seed_of(digest))
-    return Placed(job=job, model=model, fingerprint=digest, resolved=resolved, price_s=price(resolved, model))
-
-
-def batch_key(placed: Placed) -> str:
-    """Equal for jobs whose rows fit one tensor. Steps, guidance and seed are per row, so not in it."""
-    return f"{placed.model.ref}/{placed.job.task}/{_shape(placed.resolved)}"
+    key = f"{model.ref}/{job.task}/{_shape(resolved)}"
+    seconds = price(resolved, model.ref, key, costs)
+    check_price(seconds)
+    return Placed(job=job, model=model, fingerprint=digest, resolved=resolved, batch_key=key, price_s=seconds)
 
 
 def resized(key: str, resolved: Resolved) -> str:
@@ -56,7 +57,7 @@ def queued(placed: Placed, body: bytes, *, source: str, submitted_at: float, adm
         pool=model.pool,
         model=model.ref,
         engine=model.engine,
-        batch_key=batch_key(placed),
+        batch_key=placed.batch_key,
         price_s=placed.price_s,
         resolved=placed.resolved,
         source=source,

@@ -18,6 +18,7 @@ from gpu_consumers.images import Images
 from gpu_consumers.ports import NoSuchObject, StoredObject
 from gpu_consumers.upload import key_of
 from infra.objects.folder import Folder
+from streams.policy.cost_model import CostModel
 from streams.policy.decode import read_job
 from streams.policy.place import place
 from streams.policy.rejected import Rejected
@@ -26,7 +27,8 @@ from tests.support.bad_jobs import CATALOG, good
 from tests.support.batches import batch, queued
 from tests.support.hostile_names import NAMES
 
-MODELS = Models(msgspec.toml.decode(CATALOG, type=Catalog))
+USED = msgspec.toml.decode(CATALOG, type=Catalog)
+MODELS, COSTS = Models(USED), CostModel(USED)
 SOURCE = Source(topic="batches.default", partition=0, offset=0)
 OUTSIDE = {
     "x": b"outside",
@@ -58,7 +60,7 @@ def test_there_are_enough_of_them() -> None:
 
 def admitted(**changes: object) -> bool:
     try:
-        place(read_job(json.dumps(good("a") | changes).encode()), MODELS)
+        place(read_job(json.dumps(good("a") | changes).encode()), MODELS, COSTS)
     except Rejected:
         return False
     return True

@@ -19,12 +19,14 @@ from contracts.work import Outcome, QueuedJob
 from infra.jobstore.memory import MemoryJobs
 from streams.agents.admit import Admit
 from streams.agents.control import ControlJobs
+from streams.policy.cost_model import CostModel
 from streams.policy.validate import Models
 from streams.ports import Claim, Claimed, Move, StoreUnavailable
 from tests.support.bad_jobs import CATALOG, good
 
 TOPICS = Topics()
-MODELS = Models(msgspec.toml.decode(CATALOG, type=Catalog))
+USED = msgspec.toml.decode(CATALOG, type=Catalog)
+MODELS = Models(USED)
 NOW = 100.0
 
 
@@ -70,9 +72,8 @@ class Bench:
     metrics: Metrics = field(default_factory=lambda: Metrics(CollectorRegistry()))
 
     async def admit(self, *records: Sent, models: Any = MODELS) -> Paper:
-        await Admit(
-            models=models, store=self.store, publisher=self.paper, topics=TOPICS, clock=lambda: NOW, metrics=self.metrics
-        )(records)
+        parts: dict[str, Any] = {"models": models, "costs": CostModel(USED), "store": self.store, "metrics": self.metrics}
+        await Admit(**parts, publisher=self.paper, topics=TOPICS, clock=lambda: NOW)(records)
         return self.paper
 
     def restarted(self) -> Bench:

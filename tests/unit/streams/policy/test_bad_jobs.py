@@ -7,18 +7,20 @@ import pytest
 
 from contracts.catalog import Catalog
 from contracts.errors import ERROR_CODES
+from streams.policy.cost_model import CostModel
 from streams.policy.decode import keep, read_job, sender_of, unkeep
 from streams.policy.place import place
 from streams.policy.rejected import Rejected
 from streams.policy.validate import Models
 from tests.support.bad_jobs import BAD, CATALOG, Bad
 
-MODELS = Models(msgspec.convert(tomllib.loads(CATALOG), Catalog))
+USED = msgspec.convert(tomllib.loads(CATALOG), Catalog)
+MODELS, COSTS = Models(USED), CostModel(USED)
 
 
 def rejection(bad: Bad) -> Rejected:
     with pytest.raises(Rejected) as caught:
-        place(read_job(bad.body), MODELS)
+        place(read_job(bad.body), MODELS, COSTS)
     return caught.value
 
 

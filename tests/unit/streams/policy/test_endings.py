@@ -10,6 +10,7 @@ from contracts.catalog import Catalog
 from contracts.codec import encode
 from contracts.events import Attempt, BatchInfo, JobError, Timings
 from contracts.work import Lost, Outcome, QueuedJob
+from streams.policy.cost_model import CostModel
 from streams.policy.decode import Kept, read_job, unkeep
 from streams.policy.ending import Ending, ending
 from streams.policy.place import place, queued
@@ -18,7 +19,7 @@ from streams.policy.validate import Models
 from tests.support.bad_jobs import CATALOG, good
 
 USED = msgspec.toml.decode(CATALOG, type=Catalog)
-MODELS = Models(USED)
+MODELS, COSTS = Models(USED), CostModel(USED)
 EVENT = json.dumps(good("a")).encode()
 AGAIN = JobError(code="out_of_memory", message="8 rows", retryable=True)
 NEVER = JobError(code="poison", message="not a number")
@@ -29,7 +30,7 @@ BATCH = BatchInfo(id="b", size=4, worker="gpu-1")
 
 
 def job(attempt: int = 1, codes: tuple[str, ...] = (), **changes: Any) -> QueuedJob:
-    first = queued(place(read_job(EVENT), MODELS), EVENT, source="3@77", submitted_at=1.0, admitted_at=2.0)
+    first = queued(place(read_job(EVENT), MODELS, COSTS), EVENT, source="3@77", submitted_at=1.0, admitted_at=2.0)
     history = [Attempt(number=n, code=code, ended_at=5.0) for n, code in enumerate(codes, start=1)]
     return msgspec.structs.replace(first, attempt=attempt, history=history, **changes)
 

@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from contracts.catalog import Catalog
 from contracts.codec import encode
 from contracts.work import QueuedJob
+from streams.policy.cost_model import CostModel
 from streams.policy.decode import read_job
 from streams.policy.fingerprint import fingerprint, seed_of
-from streams.policy.place import Placed, batch_key, place, queued
+from streams.policy.place import Placed, place, queued
 from streams.policy.validate import MAX_SEED, Models
 from tests.support.bad_jobs import CATALOG, good
 
-MODELS = Models(msgspec.convert(tomllib.loads(CATALOG), Catalog))
+USED = msgspec.convert(tomllib.loads(CATALOG), Catalog)
+MODELS, COSTS = Models(USED), CostModel(USED)
 
 
 def body(**changes: Any) -> bytes:
@@ -26,7 +28,7 @@ def body(**changes: Any) -> bytes:
 
 
 def placed(**changes: Any) -> Placed:
-    return place(read_job(body(**changes)), MODELS)
+    return place(read_job(body(**changes)), MODELS, COSTS)
 
 
 def inputs(**changes: Any) -> dict[str, Any]:
@@ -113,28 +115,29 @@ class TestPlace:
     def test_steps_guidance_seed_and_prompt_share_a_batch(self) -> None:
         one = placed(inputs=inputs())
         other = placed(inputs={"prompt": "y", "steps": 9, "guidance": 7, "seed": 1, "count": 2, "negative_prompt": "z"})
-        assert batch_key(one) == batch_key(other)
+        assert one.batch_key == other.batch_key
 
     @pytest.mark.parametrize("change", [{"inputs": inputs(width=72)}, {"task": "text-to-video"}, {"model": "narrow"}])
     def test_sizes_tasks_and_models_do_not(self, change: dict[str, Any]) -> None:
-        assert batch_key(placed(inputs=inputs())) != batch_key(placed(**change))
+        assert placed(inputs=inputs()).batch_key != placed(**change).batch_key
 
     def test_a_width_is_not_taken_for_a_height(self) -> None:
-        assert batch_key(placed(inputs=inputs(width=72))) != batch_key(placed(inputs=inputs(height=72)))
+        assert placed(inputs=inputs(width=72)).batch_key != placed(inputs=inputs(height=72)).batch_key
 
     def test_a_queued_job_holds_the_event_byte_for_byte(self) -> None:
         event = b'{ "id":"a",\n "tenant":"acme", "task":"text-to-image", "inputs":{"prompt":"\xc3\xa9 \\u00e9"} }'
-        told = encode(queued(place(read_job(event), MODELS), event, source="0@1", submitted_at=1.0, admitted_at=2.0))
+        told = encode(queued(place(read_job(event), MODELS, COSTS), event, source="0@1", submitted_at=1.0, admitted_at=2.0))
         assert bytes(msgspec.json.decode(told, type=QueuedJob).job) == event
 
     def test_the_same_record_read_again_makes_the_same_queued_job(self) -> None:
         event = body()
         one, other = (
-            encode(queued(place(read_job(event), MODELS), event, source="0@1", submitted_at=1.0, admitted_at=2.0)) for _ in "12"
+            encode(queued(place(read_job(event), MODELS, COSTS), event, source="0@1", submitted_at=1.0, admitted_at=2.0))
+            for _ in "12"
         )
         assert one == other
 
     def test_the_deadline_counts_from_submission(self) -> None:
         event = body(ttl_s=60)
-        job = queued(place(read_job(event), MODELS), event, source="0@1", submitted_at=1.0, admitted_at=50.0)
+        job = queued(place(read_job(event), MODELS, COSTS), event, source="0@1", submitted_at=1.0, admitted_at=50.0)
         assert job.deadline == 61.0
