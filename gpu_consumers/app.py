@@ -21,14 +21,19 @@ from contracts.metrics import Metrics
 from contracts.publish import Publisher
 from contracts.records import Publishing
 from contracts.work import WorkerReport
+from gpu_consumers.backlog import Backlog
 from gpu_consumers.cancels import follow
 from gpu_consumers.consumer import Consumer
-from gpu_consumers.deliver import Delivery
+from gpu_consumers.deliver import Delivery, Teller
+from gpu_consumers.disk import LocalDisk
+from gpu_consumers.drain import Drain
 from gpu_consumers.engine import EngineProcess
 from gpu_consumers.hands import Hands
 from gpu_consumers.images import Images
 from gpu_consumers.ports import ObjectsUnavailable
 from gpu_consumers.report import Reporter, engines_of, runnable
+from gpu_consumers.spool import Spool
+from gpu_consumers.spool_folder import SpoolFolder
 from gpu_consumers.status import Progress
 from gpu_consumers.upload import Uploader
 from infra.fetch import Fetch
@@ -53,13 +58,13 @@ class Worker:
         self._settings, self._catalog, self._publisher = settings, catalog, publisher
         topics = settings.topics
         self._store = store = open_objects(settings.store.objects, fallback=settings.store.fallback, metrics=metrics)
-        self.delivery = Delivery(
-            worker=self.name,
-            topics=topics,
-            publisher=publisher,
-            uploader=Uploader(store, nonce),
-            metrics=metrics,
-        )
+        self._spool = SpoolFolder(Path(settings.worker.spool) / topics.batches(settings.worker.pool), nonce)
+        max_bytes, max_files = settings.worker.spool_bytes, settings.worker.spool_files
+        spool = Spool(self._spool.path, LocalDisk(), max_bytes=max_bytes, max_files=max_files)
+        self.backlog = Backlog(spool, metrics, self._change)
+        uploader, teller = Uploader(store, nonce), Teller(self.name, topics, publisher)
+        self.delivery = Delivery(teller=teller, uploader=uploader, backlog=self.backlog, metrics=metrics)
+        self.drain = Drain(backlog=self.backlog, uploader=uploader, teller=teller)
         self.hands = Hands(
             catalog=catalog,
             delivery=self.delivery,
@@ -77,16 +82,19 @@ class Worker:
             session_s=settings.kafka.session_timeout_s,
             slots=settings.worker.slots,
             hands=self.hands,
+            backlog=self.backlog,
         )
         self._models = runnable(catalog, settings.worker.pool)
 
     @property
     def ready(self) -> bool:
         """Whether it takes work."""
-        return self.engine.ready and self.consumer.settled.is_set() and not self.consumer.leaving
+        there = self.engine.ready and self.consumer.settled.is_set()
+        return there and not self.consumer.leaving and not self.backlog.full
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Work until `stop`, then finish what runs and leave."""
+        await self.backlog.open()
         await self.consumer.start(self._change)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -96,6 +104,7 @@ class Worker:
                 await ended(running)
         finally:
             await self.consumer.stop()
+            self._spool.close()
 
     def _parts(self) -> Iterator[Coroutine[Any, Any, None]]:
         control = self._settings.topics.control
@@ -103,6 +112,8 @@ class Worker:
         yield self.engine.serve()
         yield self.hands.tell_news(self._publisher)
         yield self.delivery.serve(self.consumer.settled, self.hands.news_told, self.consumer.finish)
+        yield self.drain.serve(self.hands.news_told, self.consumer.finish, self.consumer.book.expects)
+        yield self.drain.sweep(self.consumer.book.expects)
         yield self.consumer.serve()
         yield self.reporter.serve()
         yield follow(self._settings.kafka.brokers, control, self.hands.cancel)
@@ -116,16 +127,21 @@ class Worker:
     async def _leave(self) -> None:
         self.consumer.leaving = True
         for flight in self.hands.runs:
-            if not flight.started_at and flight.entries:
+            if not flight.started_at and flight.pending:
                 self.hands.give_up(flight)
+        self.drain.hurry()
         await self.reporter.send()
         try:
             async with asyncio.timeout(self._settings.worker.grace_s):
                 await self.hands.empty.wait()
+                await self.backlog.empty.wait()
+                await self.consumer.committed()
         except TimeoutError:
-            log.warning("the running batch is handed back: it took longer than the grace period")
+            log.warning("%d batches are handed back after the grace period", len(self.hands.runs))
+            log.warning("%d parcels are left in the spool for the next start", self.backlog.waiting)
             for flight in self.hands.runs:
                 self.hands.give_up(flight)
+        await self.backlog.sweep(self.consumer.book.expects)
         await self.reporter.send()
 
     def _change(self) -> None:
@@ -145,7 +161,7 @@ class Worker:
             positions=self.consumer.book.positions(),
             engines=engines_of(self._catalog, self._models),
             models=loaded + [ref for ref in self._models if ref not in loaded],
-            slots=self._settings.worker.slots if self.engine.ready else 0,
+            slots=self.consumer.slots if self.engine.ready else 0,
             squeezed=self.hands.squeezes.report(),
         )
 

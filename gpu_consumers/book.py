@@ -39,11 +39,18 @@ class Book:
 
     def __init__(self) -> None:
         self._lanes: dict[int, _Lane] = {}
+        self._told = False
+        """Whether it was ever said which partitions are ours."""
 
     @property
     def in_hand(self) -> int:
         """Batches taken and not done."""
         return sum(len(lane.in_hand) for lane in self._lanes.values())
+
+    @property
+    def held(self) -> int:
+        """Batches that keep their partitions from being committed further: in hand, or done behind one that is."""
+        return sum(lane.next - lane.position for lane in self._lanes.values())
 
     @property
     def owned(self) -> list[int]:
@@ -59,7 +66,7 @@ class Book:
         """A new assignment: the partitions owned now, each with its committed offset."""
         lost = [(p, o) for p, lane in self._lanes.items() for o in lane.in_hand if o < committed.get(p, o + 1)]
         lanes = {p: self._kept(self._lanes.get(p), start) for p, start in committed.items()}
-        self._lanes = lanes
+        self._lanes, self._told = lanes, True
         return Assigned(lost=sorted(lost), seek={p: lane.next for p, lane in lanes.items()})
 
     @staticmethod
@@ -82,6 +89,16 @@ class Book:
         """Whether this batch is in hand."""
         lane = self._lanes.get(partition)
         return lane is not None and offset in lane.in_hand
+
+    def expects(self, partition: int, offset: int) -> bool:
+        """Whether this batch is ours and not committed: it is in hand, or to be fetched, or would come again after a kill.
+
+        Before the first assignment any batch may still come.
+        """
+        if not self._told:
+            return True
+        lane = self._lanes.get(partition)
+        return lane is not None and offset >= lane.committed
 
     def done(self, partition: int, offset: int) -> None:
         """A batch whose outcomes are all durable."""

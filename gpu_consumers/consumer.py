@@ -19,6 +19,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from contracts.brokers import Reach, client_options
 from contracts.topics import MAX_RECORD_BYTES
 from gpu_consumers.assign import BusyFirst, Claim
+from gpu_consumers.backlog import Backlog
 from gpu_consumers.book import Book
 from gpu_consumers.flight import Flight, Source
 from gpu_consumers.hands import Hands
@@ -37,10 +38,13 @@ FOREVER_MS = 2**31 - 1
 class Consumer(ConsumerRebalanceListener):
     """One member of the group of a pool's workers."""
 
-    def __init__(self, *, topic: str, group: str, brokers: Reach, session_s: float, slots: int, hands: Hands) -> None:
+    def __init__(
+        self, *, topic: str, group: str, brokers: Reach, session_s: float, slots: int, hands: Hands, backlog: Backlog
+    ) -> None:
         self._topic = topic
         self._slots = slots
         self._hands = hands
+        self._backlog = backlog
         self.book = Book()
         self.settled = asyncio.Event()
         """Set while it is known which partitions are ours."""
@@ -89,12 +93,20 @@ class Consumer(ConsumerRebalanceListener):
         self._wake.set()
 
     async def finish(self, flight: Flight) -> None:
-        """All outcomes of a batch are durable: commit it."""
+        """All outcomes of a batch are durable: commit it. It is in hand until then: who leaves does so after the commit."""
         self.book.done(flight.partition, flight.offset)
-        self._hands.forget(flight)
         self.wake()
         await self._commit()
+        self._hands.forget(flight)
         self._on_change()
+
+    async def committed(self) -> None:
+        """Returns when nothing is left to commit: what a rebalance kept from it is, as soon as that is over."""
+        while self.book.to_commit():
+            await self.settled.wait()
+            await self._commit()
+            if self.book.to_commit():
+                await asyncio.sleep(AGAIN_S)
 
     # Called by aiokafka, in the middle of a rebalance.
 
@@ -114,13 +126,23 @@ class Consumer(ConsumerRebalanceListener):
         self.wake()
 
     def _claim(self) -> Claim:
-        wanted = [flight.partition for flight in self._hands.runs] + self.book.busy + self.book.owned
-        owned = set(self.book.owned)
+        # Who starts anew wants the partitions whose batches need no run because their outputs are in its spool.
+        owned = self.book.owned or self._backlog.partitions
+        wanted = [flight.partition for flight in self._hands.runs] + self.book.busy + owned
         return Claim(generation=self.generation, owned=[p for p in dict.fromkeys(wanted) if p in owned])
 
     @property
+    def slots(self) -> int:
+        """Batches that may be sent beyond those committed: room for work, and those that only wait to be committed."""
+        return 0 if self._backlog.full else self._slots + self.book.held - self._running
+
+    @property
     def _free(self) -> int:
-        return 0 if self.leaving else self._slots - self.book.in_hand
+        return 0 if self.leaving or self._backlog.full else self._slots - self._running
+
+    @property
+    def _running(self) -> int:
+        return self.book.in_hand - self._backlog.runs
 
     async def _woken(self) -> None:
         await self._wake.wait()

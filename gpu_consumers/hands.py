@@ -67,6 +67,7 @@ class Hands:
         """Take a batch in hand."""
         flight = open_batch(next(self._numbers), source, value, time.time())
         self._flights[flight.run] = flight
+        flight.pending -= self._delivery.claim(flight)
         self.empty.clear()
         if flight.unreadable:
             log.error(
@@ -78,7 +79,7 @@ class Hands:
     async def begin(self, flight: Flight) -> None:
         """Hand a batch to the engine process."""
         model = self._catalog.by_ref(flight.batch.model)
-        if not flight.entries or model is None:
+        if not flight.pending or model is None:
             self._fail_all(flight, "unknown_model", "this worker does not know the model")
             return
         if not self._images.wanted(flight):
@@ -97,9 +98,9 @@ class Hands:
     def _order(self, flight: Flight, model: ModelSpec, images: dict[int, bytes], bad: list[Unmade]) -> None:
         self.engine.run(order_for(flight, model, images.get))
         cancelled = self._cancelled(flight) if self._cancels else []
-        without = [one.place for one in bad]
         if bad:
             self.told(Told(run=flight.run, made=[], unmade=bad, over=False))
+        without = [place for place in range(len(flight.entries)) if place not in flight.pending]
         if cancelled or without:
             self.engine.drop(flight.run, cancelled + without)
 

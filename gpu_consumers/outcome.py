@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from contracts.errors import ErrorCode
 from contracts.events import BatchInfo, JobError, Output, Timings
 from contracts.work import NO_RAW, Lost, Outcome
 from gpu_consumers.flight import Flight
@@ -33,6 +34,14 @@ def unmade(flight: Flight, told: Sequence[Unmade], now: float, worker: str) -> l
     lost = [one.place for one in told if one.lost]
     among = {place: Lost(place=number, size=len(lost)) for number, place in enumerate(lost)}
     return [_unmade(flight, one, among.get(one.place), now, worker) for one in told]
+
+
+def unstored(flight: Flight, places: Sequence[int], now: float, worker: str) -> list[Outcome]:
+    """Jobs whose outputs cannot be used: they are run again."""
+    code: ErrorCode = "storage"
+    message = "the outputs were damaged before they were stored"
+    failed = [Unmade(place=place, state="failed", code=code, message=message, retryable=True) for place in places]
+    return unmade(flight, failed, now, worker)
 
 
 def _unmade(flight: Flight, one: Unmade, lost: Lost | None, now: float, worker: str) -> Outcome:

@@ -1,4 +1,4 @@
-"""Names for outputs, and storing them whatever it takes: work done on a GPU is not thrown away because a store is down."""
+"""Names for outputs, and storing them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from gpu_consumers.frames import File, Made
 from gpu_consumers.ports import ObjectStore, ObjectsUnavailable, StoredObject
 
 log = logging.getLogger(__name__)
-
-RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""Pauses while the store does not answer; the last one repeats."""
 
 
 def safe(name: str) -> str:
@@ -46,33 +43,37 @@ class Uploader:
         self._nonce = nonce
         self._groups = itertools.count(1)
 
-    async def store(self, flight: Flight, group: Sequence[Made]) -> list[list[Output]]:
-        """Keep the files of each job; returns its outputs. Waits as long as the store is down."""
+    def name(self, flight: Flight, group: Sequence[Made]) -> tuple[list[StoredObject], list[list[Output]]]:
+        """The files of these jobs under names of their own, and the outputs of each job; their URLs are not known yet."""
         name = f"{time.strftime('%Y-%m-%d', time.gmtime())}/{self._nonce}-{next(self._groups):x}"
         named = [[(_key(flight, made, name, i, f), f) for i, f in enumerate(made.files)] for made in group]
-        flat = [
+        objects = [
             StoredObject(key=key, body=f.body, media_type=f.media_type, sha256=f.sha256) for files in named for key, f in files
         ]
-        urls = iter(await self._put(flat) if flat else [])
-        return [[_output(key, file, next(urls)) for key, file in files] for files in named]
+        return objects, [[_output(key, file) for key, file in files] for files in named]
 
-    async def remove(self, outputs: Sequence[Output]) -> None:
+    async def store(self, objects: Sequence[StoredObject], within_s: float | None = None) -> list[str]:
+        """Keep objects; a URL for each. Raises ObjectsUnavailable, also if it takes longer than `within_s`; DamagedObject.
+
+        What took too long may be stored nevertheless. Storing it again is harmless.
+        """
+        if not objects:
+            return []
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._put(objects)
+        except TimeoutError:
+            raise ObjectsUnavailable("no answer in time") from None
+
+    async def remove(self, objects: Sequence[StoredObject]) -> None:
         """Take back what was stored for a run that is another's now."""
         try:
-            await self._store.remove([output.key for output in outputs])
+            await self._store.remove([one.key for one in objects])
         except ObjectsUnavailable:
-            log.warning("%d outputs of a lost run are left in the store", len(outputs))
+            log.warning("%d outputs of a lost run are left in the store", len(objects))
 
     async def _put(self, objects: Sequence[StoredObject]) -> list[str]:
-        attempt = 0
-        while True:
-            try:
-                return await self._store.put(objects)
-            except ObjectsUnavailable as error:
-                pause = RETRY_S[min(attempt, len(RETRY_S) - 1)]
-                log.warning("storing %d objects failed (%s), again in %.1f s", len(objects), error, pause)
-                attempt += 1
-            await asyncio.sleep(pause)
+        return await self._store.put(objects)
 
 
 def _key(flight: Flight, made: Made, group: str, index: int, file: File) -> str:
@@ -80,10 +81,10 @@ def _key(flight: Flight, made: Made, group: str, index: int, file: File) -> str:
     return key_of(queued.tenant, queued.id, group, made.place, index, file.suffix)
 
 
-def _output(key: str, file: File, url: str) -> Output:
+def _output(key: str, file: File) -> Output:
     return Output(
         key=key,
-        url=url,
+        url="",
         media_type=file.media_type,
         width=file.width,
         height=file.height,

@@ -156,6 +156,12 @@ class Worker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """On SIGTERM: how long the running batch may take before it is handed back."""
     slots: int = 2
     """Batches it takes at once: one running, the rest ready."""
+    spool: str = ".darkroom/spool"
+    """Folder for finished outputs while the object store is away. Several workers of a machine may share it."""
+    spool_bytes: int = 4 * 1024**3
+    """Of one worker. When so much waits, no batch is begun."""
+    spool_files: int = 2000
+    """Of one worker; the same."""
     hang_s: float = 600.0
     """An engine that takes no step for this long, loading its model included, is killed and started again."""
 

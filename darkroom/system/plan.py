@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from darkroom.errors import DarkroomError
 from darkroom.system.program import Program
-from infra.settings import SECURITY, BadSetting, Kafka, Settings, Store, read_settings, to_env
+from infra.settings import SECURITY, BadSetting, Kafka, Settings, Store, Worker, read_settings, to_env
 
 ROOT = Path(__file__).resolve().parents[2]
 """Where our packages are, so that a checkout runs without being installed."""
@@ -48,11 +48,13 @@ def settle(options: Options, bootstrap_servers: str, env: Mapping[str, str] = os
     )
     catalog = (options.catalog or Path(settings.models.catalog)).resolve()
     threads = settings.models.threads or max(1, (os.cpu_count() or 1) // options.workers)
+    spool = str(data / "spool") if settings.worker.spool == Worker().spool else settings.worker.spool
     return replace(
         settings,
         kafka=replace(settings.kafka, bootstrap_servers=bootstrap_servers, **({} if options.kafka else OPEN)),
         store=chosen,
         models=replace(settings.models, catalog=str(catalog), threads=threads),
+        worker=replace(settings.worker, spool=spool),
     )
 
 

@@ -102,7 +102,7 @@ async def measure(bootstrap: str, jobs: int, size: int, slots: int, folder: Path
     settings = Settings(
         kafka=Kafka(bootstrap_servers=bootstrap, prefix=f"m{time.time_ns()}."),
         store=Store(objects=f"file://{folder / 'objects'}"),
-        worker=Worker(slots=slots),
+        worker=Worker(slots=slots, spool=str(folder / "spool")),
     )
     await _topics(bootstrap, settings.topics)
     work = [batch(number, size) for number in range(jobs // size)]

@@ -54,7 +54,7 @@ def settings_for(options: Options, folder: Path, bootstrap: str, prefix: str, st
         ),
         store=store,
         models=Models(catalog=str(catalog)),
-        worker=Worker(slots=options.slots),
+        worker=Worker(slots=options.slots, spool=str(folder / "spool")),
     )
 
 

@@ -175,7 +175,7 @@ async def pool(
         kafka=Kafka(bootstrap_servers=bootstrap, prefix=f"{prefix}.", batch_partitions=partitions, session_timeout_s=2.0),
         store=Store(objects=f"file://{folder / 'objects'}"),
         models=Models(catalog=str(catalog)),
-        worker=Worker(**worker),
+        worker=Worker(**{"spool": str(folder / "spool"), **worker}),
     )
     topics = settings.topics
     await create_topics(bootstrap, {spec.name: spec.partitions for spec in topics.specs()}, {"max.message.bytes": "16777216"})

@@ -2,130 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from pathlib import Path
 
-import msgspec
 import pytest
-from prometheus_client import CollectorRegistry
 
-from contracts.codec import encode
-from contracts.metrics import Metrics
-from contracts.records import Record
-from contracts.topics import Topics
-from contracts.work import Outcome
-from gpu_consumers import upload
-from gpu_consumers.deliver import Delivery
-from gpu_consumers.flight import Flight, Source, open_batch
-from gpu_consumers.frames import File, Made, Told, Unmade
-from gpu_consumers.ports import NoSuchObject, ObjectsUnavailable, StoredObject
-from tests.support.batches import batch, queued
+from gpu_consumers import pauses
+from tests.support.desks import desk, flight, idle, told
 from tests.support.eventually import eventually
 
 
-@dataclass
-class Memory:
-    """An object store."""
-
-    held: dict[str, bytes] = field(default_factory=dict)
-    failures: int = 0
-    gate: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def put(self, objects: Sequence[StoredObject]) -> list[str]:
-        await self.gate.wait()
-        if self.failures:
-            self.failures -= 1
-            raise ObjectsUnavailable("down")
-        self.held |= {one.key: one.body for one in objects}
-        return [f"memory:{one.key}" for one in objects]
-
-    async def get(self, key: str) -> bytes:
-        if key not in self.held:
-            raise NoSuchObject
-        return self.held[key]
-
-    async def remove(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            self.held.pop(key, None)
-
-
-@dataclass
-class Ledger:
-    """A publisher."""
-
-    records: list[Record] = field(default_factory=list)
-
-    async def publish(self, records: Sequence[Record]) -> None:
-        await asyncio.sleep(0)
-        self.records += records
-
-    @property
-    def outcomes(self) -> list[Outcome]:
-        return [msgspec.json.decode(one.value or b"", type=Outcome) for one in self.records]
-
-
-@dataclass
-class Desk:
-    """A delivery at work, and what came of it."""
-
-    delivery: Delivery
-    store: Memory
-    ledger: Ledger
-    settled: asyncio.Event
-    done: list[int] = field(default_factory=list)
-
-    async def finish(self, flight: Flight) -> None:
-        await asyncio.sleep(0)
-        self.done.append(flight.run)
-
-
-@asynccontextmanager
-async def desk() -> AsyncIterator[Desk]:
-    store, ledger = Memory(), Ledger()
-    store.gate.set()
-    delivery = Delivery(
-        worker="w-1",
-        topics=Topics(),
-        publisher=ledger,
-        uploader=upload.Uploader(store, "abcd"),
-        metrics=Metrics(CollectorRegistry()),
-    )
-    one = Desk(delivery=delivery, store=store, ledger=ledger, settled=asyncio.Event())
-    one.settled.set()
-
-    async def nothing_before() -> None:
-        await asyncio.sleep(0)
-
-    task = asyncio.create_task(delivery.serve(one.settled, nothing_before, one.finish))
-    try:
-        yield one
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def flight(run: int = 1) -> Flight:
-    source = Source(topic="batches.default", partition=0, offset=run)
-    return open_batch(run, source, encode(batch("b", [queued("a"), queued("b", attempt=2)])), 0.0)
-
-
-def told(one: Flight, *, over: bool = True) -> Told:
-    file = File(body=b"png", media_type="image/png", suffix="png", width=8, height=8, sha256="00", seed=1)
-    made = Made(place=0, files=[file], finished_at=5.0, run_s=1.0, gpu_s=0.5)
-    unmade = Unmade(place=1, state="failed", code="out_of_memory", message="too large", retryable=True)
-    return Told(run=one.run, made=[made], unmade=[unmade], over=over)
-
-
-async def idle() -> None:
-    """Let everything run that can."""
-    for _ in range(50):
-        await asyncio.sleep(0)
-
-
-async def test_outputs_are_stored_then_outcomes_told_then_the_run_is_done() -> None:
-    async with desk() as at:
+async def test_outputs_are_stored_then_outcomes_told_then_the_run_is_done(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
         one = flight()
         at.delivery.put(one, told(one))
         await eventually(lambda: at.done == [1])
@@ -139,8 +26,8 @@ async def test_outputs_are_stored_then_outcomes_told_then_the_run_is_done() -> N
         assert bytes(good.queued) == b"null"
 
 
-async def test_a_run_that_is_not_over_is_not_done() -> None:
-    async with desk() as at:
+async def test_a_run_that_is_not_over_is_not_done(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
         one = flight()
         at.delivery.put(one, told(one, over=False))
         await eventually(lambda: len(at.ledger.outcomes) == 2)
@@ -148,8 +35,8 @@ async def test_a_run_that_is_not_over_is_not_done() -> None:
         assert not at.done
 
 
-async def test_nothing_is_told_while_nobody_knows_whose_the_batch_is() -> None:
-    async with desk() as at:
+async def test_nothing_is_told_while_nobody_knows_whose_the_batch_is(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
         at.settled.clear()
         one = flight()
         at.delivery.put(one, told(one))
@@ -160,8 +47,8 @@ async def test_nothing_is_told_while_nobody_knows_whose_the_batch_is() -> None:
         await eventually(lambda: at.done == [1])
 
 
-async def test_a_run_given_up_while_its_outputs_are_stored_is_not_told_and_leaves_no_objects() -> None:
-    async with desk() as at:
+async def test_a_run_given_up_while_its_outputs_are_stored_is_not_told_and_leaves_no_objects(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
         at.store.gate.clear()
         one = flight()
         at.delivery.put(one, told(one))
@@ -176,8 +63,8 @@ async def test_a_run_given_up_while_its_outputs_are_stored_is_not_told_and_leave
         assert list(at.store.held) == [at.ledger.outcomes[0].outputs[0].key]
 
 
-async def test_a_rebalance_while_outputs_are_stored_holds_the_outcomes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with desk() as at:
+async def test_a_rebalance_while_outputs_are_stored_holds_the_outcomes_back(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
         at.store.gate.clear()
         one = flight()
         at.delivery.put(one, told(one))
@@ -194,9 +81,9 @@ async def test_a_rebalance_while_outputs_are_stored_holds_the_outcomes_back(monk
         assert not at.done
 
 
-async def test_a_store_that_is_down_costs_time_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload, "RETRY_S", (0.0,))
-    async with desk() as at:
+async def test_a_store_that_is_down_costs_time_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pauses, "RETRY_S", (0.0,))
+    async with desk(tmp_path) as at:
         at.store.failures = 5
         one = flight()
         at.delivery.put(one, told(one))

@@ -130,3 +130,24 @@ def test_what_is_done_out_of_order_is_committed_only_up_to_the_first_undone() ->
     assert book.to_commit() == {}
     book.done(0, 0)
     assert book.to_commit() == {0: 2}
+
+
+def test_a_batch_is_expected_until_it_is_committed() -> None:
+    book = Book()
+    book.assign({0: 5})
+    assert (book.expects(0, 4), book.expects(0, 5), book.expects(1, 5)) == (False, True, False)
+    book.take(0, 5)
+    book.take(0, 6)
+    book.done(0, 6)
+    assert book.held == 2
+    book.done(0, 5)
+    assert (book.held, book.expects(0, 5), book.expects(0, 6)) == (0, True, True), "a kill now brings both again"
+    book.note_committed(book.to_commit())
+    assert (book.expects(0, 6), book.expects(0, 7)) == (False, True)
+
+
+def test_before_it_is_known_which_partitions_are_ours_any_batch_may_come() -> None:
+    book = Book()
+    assert book.expects(0, 5), "outputs in the spool of a worker that just started would be thrown away"
+    book.assign({1: 0})
+    assert not book.expects(0, 5)
