@@ -41,6 +41,7 @@ class Metrics:
         self.spool_age = gauge("spool_oldest_seconds", "How long the oldest of them has waited.")
         self.spool_full = gauge("spool_full", "1: no room for more, so no batch is taken.")
         self.engine_restarts = counter("engine_restarts_total", "Engine processes started again after a failure.")
+        self.engine_recycled = counter("engine_recycled_total", "Engine processes replaced because they had grown too large.")
         self.settled = counter("settled_total", "Terminal states told.", "state")
         self.retried = counter("retried_total", "Runs queued again.", "code")
         self.late = counter("late_outcomes_total", "Outcomes dropped because the job was already terminal.")

@@ -41,6 +41,8 @@ class NoopOptions:
     """A request with this in its prompt breaks every step it is in, and is named only when it is alone; empty: none does."""
     hiccup: float = 0.0
     """Chance that a step fails one of its requests in a way that another try may not."""
+    leak_mb: int = 0
+    """Memory that each finished request leaves behind (MiB)."""
 
 
 class NoopEngine:
@@ -62,6 +64,7 @@ class NoopEngine:
         self._hook = hook
         self._roster = Roster(clock)
         self._costs: dict[str, tuple[float, float]] = {}
+        self._leaked: list[bytes] = []
 
     @property
     def info(self) -> EngineInfo:
@@ -137,6 +140,8 @@ class NoopEngine:
     def _finish(self, seat: Seat) -> Finished:
         request, options = seat.request, self._options
         del self._costs[request.id]
+        if options.leak_mb:
+            self._leaked.append(b"\x01" * (options.leak_mb * 1_048_576))  # ones: zeros would take no memory
         size = (request.height, request.width) if options.full_size else (options.side, options.side)
         images = [flat(request.seed + i, *size) for i in range(request.count) for _ in range(request.frames)]
         return self._roster.finish(seat, images)

@@ -30,6 +30,7 @@ from gpu_consumers.drain import Drain
 from gpu_consumers.engine import EngineProcess
 from gpu_consumers.hands import Hands
 from gpu_consumers.images import Images
+from gpu_consumers.leak import Bounds
 from gpu_consumers.ports import ObjectsUnavailable
 from gpu_consumers.report import Reporter, engines_of, runnable
 from gpu_consumers.spool import Spool
@@ -73,7 +74,8 @@ class Worker:
             metrics=metrics,
             changed=self._change,
         )
-        self.engine = self.hands.engine = EngineProcess(self.hands, hang_s=settings.worker.hang_s)
+        bounds = Bounds(memory_mb=settings.worker.memory_mb, growth_mb=settings.worker.growth_mb)
+        self.engine = self.hands.engine = EngineProcess(self.hands, hang_s=settings.worker.hang_s, bounds=bounds)
         self.reporter = Reporter(publisher, topics, self._report)
         self.consumer = Consumer(
             topic=topics.batches(settings.worker.pool),

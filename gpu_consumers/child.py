@@ -3,7 +3,7 @@
 Three threads: one reads orders, one runs the engine, one encodes and answers while the engine goes on. It ends at once
 when its parent does: the pipe's end of file sees to that, and on Linux a signal as well.
 
-Run as `python -m gpu_consumers.child FD`, FD being its end of a socket pair.
+Run as `python -m gpu_consumers.child FD MEMORY_MB GROWTH_MB`: its end of a socket pair, and how large it may become.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from engines import EngineBroken, registry
 from gpu_consumers.bare import print_bare
 from gpu_consumers.frames import BROKEN, Hello, order_of, pack, receive
 from gpu_consumers.inbox import Inbox
+from gpu_consumers.leak import Bounds, LeakGuard
 from gpu_consumers.shelf import Shelf
 from gpu_consumers.tell import Send, Teller
 from gpu_consumers.work import Runner
@@ -51,7 +52,7 @@ def sender(sock: socket.socket) -> Send:
     return send
 
 
-def main(fd: int) -> None:
+def main(fd: int, memory_mb: int = 0, growth_mb: int = 0) -> None:
     """Serve the parent at the other end of this socket."""
     sys.excepthook = print_bare
     # A terminal and a service manager signal the whole process group; when to stop is the parent's decision.
@@ -60,16 +61,19 @@ def main(fd: int) -> None:
     die_with_parent()
     sock = socket.socket(fileno=fd)
     inbox, send = Inbox(), sender(sock)
-    threading.Thread(target=_read, args=(sock, inbox), name="orders", daemon=True).start()
+    reader = threading.Thread(target=_read, args=(sock, inbox), name="orders", daemon=True)
+    reader.start()
     teller = Teller(send)
     teller.start()
+    guard = LeakGuard(Bounds(memory_mb=memory_mb, growth_mb=growth_mb), settle=teller.flush)
     send(pack(Hello(pid=os.getpid())))
     try:
-        Runner(inbox, Shelf(registry.load), teller, send).serve()
+        Runner(inbox, Shelf(registry.load), teller, send, guard).serve()
+        reader.join()  # until the parent, which has read all by then, hangs up
     except EngineBroken as error:
         print_bare(type(error), error, error.__traceback__)
         os._exit(BROKEN)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(*map(int, sys.argv[1:]))

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from gpu_consumers.frames import (
     BROKEN,
@@ -20,16 +20,21 @@ from gpu_consumers.frames import (
     Drop,
     Hello,
     Order,
+    Outgrown,
     Report,
     Run,
     Started,
     Stepped,
     Through,
     Told,
+    Warm,
+    Warmed,
     pack,
     report_of,
 )
+from gpu_consumers.leak import Bounds
 from gpu_consumers.oom import oom_kills
+from gpu_consumers.spawn import Spawned, end, spawn
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +44,6 @@ HOPELESS = 12
 """So many in a row that ended without finishing a run: the worker gives up, so that its partitions go to another."""
 START_S = 60.0
 """How long a process may take to say hello (seconds): it imports half of a Python installation, maybe from a cold disk."""
-END_S = 2.0
-"""How long a process may take to end by itself once the pipe is closed (seconds)."""
 LOOK_S = 0.5
 """How often the watchdog looks (seconds)."""
 
@@ -73,29 +76,35 @@ class Listener(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Process:
-    child: asyncio.subprocess.Process
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-
 class EngineProcess:
     """One child process for one device. Runs given to it are done in order, across restarts."""
 
     def __init__(
-        self, listener: Listener, *, hang_s: float, command: Sequence[str] = (), oom_kills: Callable[[], int] = oom_kills
+        self,
+        listener: Listener,
+        *,
+        hang_s: float,
+        bounds: Bounds | None = None,
+        command: Sequence[str] = (),
+        oom_kills: Callable[[], int] = oom_kills,
     ) -> None:
         self._listener = listener
         self._hang_s = hang_s
+        bounds = bounds or Bounds()
         self._command = command or (sys.executable, "-m", "gpu_consumers.child")
+        self._arguments = (str(bounds.memory_mb), str(bounds.growth_mb))
         self._oom_kills = oom_kills
         self._oom_before = 0
-        self._process: _Process | None = None
+        self._process: Spawned | None = None
         self._runs: dict[int, Run] = {}
         self._begun: set[int] = set()
         self._through: set[int] = set()
         self._aborted: set[int] = set()
+        self._dropped: dict[int, list[int]] = {}
+        self._last: Run | None = None
+        """The last run whose model was loaded: what a new process is warmed with."""
+        self._warming = False
+        self._outgrown = False
         self._heard = time.monotonic()
         self._failures = 0
         """Processes in a row that ended without finishing a run."""
@@ -104,6 +113,9 @@ class EngineProcess:
         self._hung = False
         self._greeted = False
         self.restarts = 0
+        """After failures."""
+        self.recycled = 0
+        """Processes replaced because they had grown too large."""
         self.loaded: list[str] = []
         """name@version of the models it holds."""
         self.ready = False
@@ -124,6 +136,7 @@ class EngineProcess:
     def drop(self, run: int, places: list[int]) -> None:
         """Leave out cancelled jobs; they are told of as cancelled."""
         if run in self._runs:
+            self._dropped.setdefault(run, []).extend(places)
             self._send(Drop(run=run, places=places))
 
     def abort(self, run: int) -> None:
@@ -142,6 +155,9 @@ class EngineProcess:
             await self._end()
 
     def _pause(self) -> float:
+        if self._outgrown:
+            self.recycled += 1
+            return 0.0
         pause = BACKOFF_S[min(self._pauses, len(BACKOFF_S) - 1)]
         self._failures += 1
         self._pauses += 1
@@ -151,10 +167,9 @@ class EngineProcess:
 
     async def _one_life(self) -> None:
         self._oom_before = self._oom_kills()
-        process = self._process = await _spawn(self._command)
-        self._heard, self._hung, self._greeted = time.monotonic(), False, False
-        for order in self._runs.values():
-            self._send(order)
+        process = self._process = await spawn(self._command, self._arguments)
+        self._heard, self._hung, self._greeted, self._outgrown = time.monotonic(), False, False, False
+        self._send_all()
         try:
             async with asyncio.TaskGroup() as tasks:
                 watch = tasks.create_task(self._watch(process))
@@ -166,9 +181,18 @@ class EngineProcess:
             await self._end()
         self._bury(process.child.returncode)
 
+    def _send_all(self) -> None:
+        self._warming = self._last is not None
+        if self._last is not None:
+            self._send(Warm(like=self._last))
+        for run, order in self._runs.items():
+            self._send(order)
+            if run in self._dropped:
+                self._send(Drop(run=run, places=self._dropped[run]))
+
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
+            while not self._outgrown:
                 (size,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
                 report = report_of(await reader.readexactly(size))
                 self._heard = time.monotonic()
@@ -176,20 +200,35 @@ class EngineProcess:
 
     def _hear(self, report: Report) -> None:
         if isinstance(report, Hello):
-            self.ready = self._greeted = True
-            self._listener.changed()
-        elif isinstance(report, Started):
-            self._pauses = 0
-            self._begun.add(report.run)
+            self._greeted = True
+            self._hear_ready(warming=self._warming)
+        elif isinstance(report, Warmed):
             self.loaded = report.loaded
-            self._listener.started(report)
+            self._hear_ready(warming=False)
+        elif isinstance(report, Started):
+            self._hear_started(report)
         elif isinstance(report, Stepped):
             self._listener.stepped(report)
         elif isinstance(report, Through):
             self._begun.discard(report.run)
             self._through.add(report.run)
+        elif isinstance(report, Outgrown):
+            log.warning("the engine process takes %.0f MiB: a fresh one takes its place", report.resident_mb)
+            self._outgrown = True
         else:
             self._hear_told(report)
+
+    def _hear_ready(self, *, warming: bool) -> None:
+        self._warming, self.ready = warming, not warming
+        self._listener.changed()
+
+    def _hear_started(self, report: Started) -> None:
+        self._pauses = 0
+        self._begun.add(report.run)
+        if report.run in self._runs:
+            self._last = _nobodys(self._runs[report.run])
+        self.loaded = report.loaded
+        self._listener.started(report)
 
     def _hear_told(self, report: Told) -> None:
         if report.over:
@@ -202,8 +241,9 @@ class EngineProcess:
         self._begun.discard(run)
         self._through.discard(run)
         self._aborted.discard(run)
+        self._dropped.pop(run, None)
 
-    async def _watch(self, process: _Process) -> None:
+    async def _watch(self, process: Spawned) -> None:
         while True:
             await asyncio.sleep(min(LOOK_S, self._hang_s / 4))
             patience = self._hang_s if self.ready else max(self._hang_s, START_S)
@@ -216,14 +256,14 @@ class EngineProcess:
 
     def _bury(self, status: int | None) -> None:
         """The run that it was at is charged with the end of the process; those behind it are run by the next one."""
-        for run in self._aborted:
-            self._runs.pop(run, None)
+        for run in list(self._aborted):
+            self._forget(run)
         charged = self._charged(status)
-        self._aborted.clear()
+        self._last = None if self._warming else self._last  # what it may have ended of is not tried again
         self._begun.clear()
         self._through.clear()
         for run in charged:
-            self._runs.pop(run)
+            self._forget(run)
             self._listener.lost(run, self._cause(status))
         self._listener.changed()
         if self._failures >= HOPELESS:
@@ -237,34 +277,22 @@ class EngineProcess:
 
     def _charged(self, status: int | None) -> list[int]:
         begun = [run for run in self._runs if run in self._begun]
-        if begun or status == BROKEN or not self._greeted:
+        if begun or status == BROKEN or not self._greeted or self._warming or self._outgrown:
             return begun
         # It ended while loading that one's model; if the engine was through with all, while encoding the first.
         return [run for run in self._runs if run not in self._through][:1] or list(self._runs)[:1]
 
     async def _end(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.writer.close()  # the end of file is what tells it to end
-        try:
-            async with asyncio.timeout(END_S):
-                await process.child.wait()
-        except TimeoutError:
-            process.child.kill()
-            await process.child.wait()
+        if process is not None:
+            await end(process)
 
     def _send(self, order: Order) -> None:
         if self._process is not None:
             self._process.writer.write(pack(order))
 
 
-async def _spawn(command: Sequence[str]) -> _Process:
-    ours, theirs = socket.socketpair()
-    with theirs:
-        # From the main thread, and waited for in it: the signal of PR_SET_PDEATHSIG comes when the starting thread ends.
-        child = await asyncio.create_subprocess_exec(
-            *command, str(theirs.fileno()), pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL
-        )
-    reader, writer = await asyncio.open_unix_connection(sock=ours)
-    return _Process(child=child, reader=reader, writer=writer)
+def _nobodys(run: Run) -> Run:
+    """The first task of a run without what its owner wrote."""
+    task = msgspec.structs.replace(run.tasks[0], prompt="", negative_prompt="", image=None)
+    return msgspec.structs.replace(run, tasks=[task])

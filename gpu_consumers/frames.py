@@ -64,7 +64,14 @@ class Abort(Struct, frozen=True, kw_only=True, array_like=True, tag="abort"):
     run: int
 
 
-Order = Run | Drop | Abort
+class Warm(Struct, frozen=True, kw_only=True, array_like=True, tag="warm"):
+    """Load a model that the process before this one held, and run it once, so that no job has to wait for that."""
+
+    like: Run
+    """A run of that model; its tasks say for which size."""
+
+
+Order = Run | Drop | Abort | Warm
 
 
 class Hello(Struct, frozen=True, kw_only=True, array_like=True, tag="hello"):
@@ -81,6 +88,19 @@ class Started(Struct, frozen=True, kw_only=True, array_like=True, tag="started")
     places: list[int]
     loaded: list[str]
     """name@version of every model held now."""
+
+
+class Warmed(Struct, frozen=True, kw_only=True, array_like=True, tag="warmed"):
+    """`Warm` is done, or cannot be."""
+
+    loaded: list[str]
+    """As in `Started`."""
+
+
+class Outgrown(Struct, frozen=True, kw_only=True, array_like=True, tag="outgrown"):
+    """The process takes too much memory. All it did is told, it begins nothing any more and waits for its end."""
+
+    resident_mb: float
 
 
 class Through(Struct, frozen=True, kw_only=True, array_like=True, tag="through"):
@@ -141,7 +161,7 @@ class Told(Struct, frozen=True, kw_only=True, array_like=True, tag="told"):
     """Places of jobs that did not fit the device at once; they go on in parts."""
 
 
-Report = Hello | Started | Stepped | Through | Told
+Report = Hello | Started | Stepped | Through | Told | Warmed | Outgrown
 
 _encoder = msgspec.msgpack.Encoder()
 _decode_order = msgspec.msgpack.Decoder(Order).decode

@@ -48,7 +48,7 @@ class Hands:
         self._flights: dict[int, Flight] = {}
         self._cancels = Cancels()
         self._numbers = itertools.count(1)
-        self._restarts = 0
+        self._restarts = self._recycled = 0
         self._fetching: set[asyncio.Task[None]] = set()
         self._news: asyncio.Queue[list[Record]] = asyncio.Queue()
         self.empty = asyncio.Event()
@@ -175,7 +175,8 @@ class Hands:
     def changed(self) -> None:
         """The engine process is up, or down."""
         self._metrics.engine_restarts.inc(self.engine.restarts - self._restarts)
-        self._restarts = self.engine.restarts
+        self._metrics.engine_recycled.inc(self.engine.recycled - self._recycled)
+        self._restarts, self._recycled = self.engine.restarts, self.engine.recycled
         self._changed()
 
     async def tell_news(self, publisher: Publishing) -> None:

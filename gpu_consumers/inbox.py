@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import queue
 
-from gpu_consumers.frames import Drop, Order, Run
+from gpu_consumers.frames import Drop, Order, Run, Warm
 
 
 class Inbox:
     """Orders as they come, read by one thread; cancels are seen by the engine thread between steps."""
 
     def __init__(self) -> None:
-        self._runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
+        self._runs: queue.SimpleQueue[Run | Warm] = queue.SimpleQueue()
         self._dropped: dict[int, set[int]] = {}
         self._aborted: set[int] = set()
 
     def put(self, order: Order) -> None:
         """Note an order."""
-        if isinstance(order, Run):
+        if isinstance(order, Run | Warm):
             self._runs.put(order)
         elif isinstance(order, Drop):
             self._dropped.setdefault(order.run, set()).update(order.places)
         else:
             self._aborted.add(order.run)
 
-    def next(self) -> Run:
-        """Wait for the next run."""
+    def next(self) -> Run | Warm:
+        """Wait for the next thing to run."""
         return self._runs.get()
 
     def aborted(self, run: int) -> bool:

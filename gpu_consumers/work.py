@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from contracts.errors import ErrorCode
 from contracts.events import Inputs
-from engines import Engine, EngineBroken, EngineError, Failed, Progress, Request, StepReport, Unsupported
+from engines import Engine, EngineBroken, EngineError, Failed, Progress, Request, Shape, StepReport, Unsupported
 from gpu_consumers import encode
 from gpu_consumers.bare import print_bare
-from gpu_consumers.frames import Made, Run, Started, Stepped, Task, Through, Told, Unmade, pack
+from gpu_consumers.frames import Made, Outgrown, Run, Started, Stepped, Task, Through, Told, Unmade, Warm, Warmed, pack
 from gpu_consumers.inbox import Inbox
+from gpu_consumers.leak import LeakGuard
 from gpu_consumers.run import BatchRun, EngineFault
 from gpu_consumers.shelf import Shelf
 from gpu_consumers.tell import Send, Teller
@@ -25,21 +26,39 @@ TICK_S = 0.2
 class Runner:
     """Runs orders in engines and reports."""
 
-    def __init__(self, inbox: Inbox, shelf: Shelf, teller: Teller, send: Send) -> None:
+    def __init__(self, inbox: Inbox, shelf: Shelf, teller: Teller, send: Send, guard: LeakGuard) -> None:
         self._inbox = inbox
         self._shelf = shelf
         self._teller = teller
         self._send = send
+        self._guard = guard
         self._ticked = 0.0
 
     def serve(self) -> None:
-        """Run what comes, until an engine breaks."""
-        while True:
-            order = self._inbox.next()
-            try:
-                self._run(order)
-            finally:
-                self._inbox.forget(order.run)
+        """Run what comes, until an engine breaks or the process has grown too large."""
+        while not (resident_mb := self._guard.outgrown(self._shelf.models)):
+            self._do(self._inbox.next())
+        self._send(pack(Outgrown(resident_mb=resident_mb)))
+
+    def _do(self, order: Run | Warm) -> None:
+        if isinstance(order, Warm):
+            self._warm(order.like)
+            return
+        try:
+            self._run(order)
+        finally:
+            self._inbox.forget(order.run)
+
+    def _warm(self, like: Run) -> None:
+        try:
+            engine = self._shelf.take(like)
+            engine.warm_up([Shape(task.width, task.height, 1, task.frames) for task in like.tasks[:1]])
+        except EngineBroken:
+            raise
+        except Exception as error:  # noqa: BLE001 - a run that needs the model will tell
+            print_bare(type(error), error, error.__traceback__)
+            self._shelf.clear()
+        self._send(pack(Warmed(loaded=self._shelf.models)))
 
     def _run(self, order: Run) -> None:
         places = self._fit_to_start(order, range(len(order.tasks)))

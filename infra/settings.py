@@ -164,6 +164,11 @@ class Worker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of one worker; the same."""
     hang_s: float = 600.0
     """An engine that takes no step for this long, loading its model included, is killed and started again."""
+    memory_mb: int = 0
+    """Resident memory of an engine process above which a fresh one takes its place between two batches (MiB); 0: any.
+    To be set above what the models need."""
+    growth_mb: int = 4096
+    """The same for how far it has grown since its first batch with the models that it holds (MiB); 0: any."""
 
 
 class Fetch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""An engine process whose jobs do harm: `python -m tests.support.harmful_child FD`. The first word of a prompt says which.
+"""An engine process whose jobs do harm: `python -m tests.support.harmful_child FD …`. The first word of a prompt says which.
 
 No harm is done any more once the file that DARKROOM_TEST_CURED names is there.
 """
@@ -43,8 +43,10 @@ def harm(requests: Sequence[Request]) -> None:
         raise OutOfMemory(len(requests))
 
 
-def load(_model: str = "", **_: Any) -> NoopEngine:
-    """As `engines.noop.load`."""
+def load(_model: str = "", *, harm_loading: str = "", **_: Any) -> NoopEngine:
+    """As `engines.noop.load`; ends the process while the file is there that `harm_loading` names."""
+    if harm_loading and Path(harm_loading).exists():
+        os.kill(os.getpid(), signal.SIGSEGV)
     return NoopEngine(NoopOptions(base_s=0.1), hook=harm)
 
 
@@ -52,4 +54,4 @@ if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     harmful = {"noop": registry.Entry("tests.support.harmful_child", "load", "", ("numpy",))}
     with patch.object(registry, "ENGINES", harmful):
-        child.main(int(sys.argv[1]))
+        child.main(*map(int, sys.argv[1:]))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -16,6 +17,7 @@ import pytest
 
 from gpu_consumers.engine import EngineProcess
 from gpu_consumers.frames import Run, Started, Stepped, Task, Told
+from gpu_consumers.leak import Bounds
 from tests.support.eventually import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -172,6 +174,45 @@ async def test_an_engine_that_takes_no_step_is_killed_and_its_batch_charged() ->
         os.kill(process.pid, signal.SIGSTOP)
         await eventually(lambda: seen.over(2))
         assert seen.losses == [(1, "engine_hung")]
+
+
+async def test_an_engine_that_leaks_is_replaced_between_batches_and_nobody_is_charged() -> None:
+    async with engine(bounds=Bounds(growth_mb=100)) as (process, seen):
+        first, runs = process.pid, range(1, 9)
+        for run in runs:
+            process.run(order(run, 2, leak_mb=20))
+        await eventually(lambda: seen.over(8))
+        assert [seen.made(run) for run in runs] == [[0, 1]] * 8
+        assert [one.run for one in seen.starts] == list(runs), "each ran once"
+        assert not seen.losses
+        assert (process.recycled, process.restarts) == (2, 0)  # 40 MiB a batch: after the fourth and the eighth
+        await eventually(lambda: process.ready and process.pid != first, what="the fresh process")
+
+
+async def test_an_engine_process_that_ended_is_followed_by_one_that_holds_the_same_model() -> None:
+    async with engine() as (process, seen):
+        process.run(order(1, 1))
+        await eventually(lambda: seen.over(1))
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+        await eventually(lambda: process.restarts == 1 and process.ready)
+        assert process.loaded == ["noop{}@1"]
+        assert not seen.losses
+
+
+async def test_a_process_that_ends_while_it_is_warmed_charges_nobody_and_the_next_one_is_not_warmed(tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    async with engine(command=HARMFUL) as (process, seen):
+        process.run(order(1, 1, prompt="harmless", harm_loading=str(trap)))
+        await eventually(lambda: seen.over(1))
+        trap.touch()
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+        await eventually(lambda: process.restarts == 2 and process.ready)
+        assert not process.loaded
+        process.run(order(2, 1, prompt="harmless"))
+        await eventually(lambda: seen.over(2))
+        assert (seen.losses, seen.made(2)) == ([], [0])
 
 
 async def test_a_slow_step_is_no_hang_as_long_as_steps_come() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import signal
@@ -9,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from urllib.request import urlopen
 
+import msgspec
 import pytest
 
 from contracts.codec import encode
@@ -17,6 +20,8 @@ from contracts.events import Control, Output
 from contracts.publish import Publisher
 from contracts.records import Record
 from contracts.work import Batch
+from infra.local.ports import free_ports
+from infra.settings import Observe
 from tests.support.batches import batch, batches, catalog, queued
 from tests.support.eventually import eventually
 from tests.support.workers import START, Pool, pool
@@ -150,6 +155,39 @@ async def test_an_engine_killed_in_a_batch_fails_that_batch_for_a_retry_and_no_o
             assert b'"job-0-' in bytes(outcome.queued)
         assert set(one.copies().values()) == {1}
         await all_committed(one, 2)
+
+
+async def counted(port: int, name: str) -> float:
+    """A metric of the worker that serves its own on this port."""
+    page = await asyncio.to_thread(lambda: urlopen(f"http://127.0.0.1:{port}/metrics").read().decode())
+    return next(float(line.split()[1]) for line in page.splitlines() if line.startswith(f"{name} "))
+
+
+async def test_an_engine_that_leaks_or_hangs_is_replaced_and_its_worker_stays_in_the_group(workers: Opened) -> None:
+    options = {"base_s": 1.0, "leak_mb": 60}
+    async with workers(options, partitions=1, growth_mb=100, hang_s=5.0) as one:
+        (port,) = free_ports(1)
+        one.settings = msgspec.structs.replace(one.settings, observe=Observe(http_port=port))
+        work = batches(6, 1, steps=20)
+        await one.send(work[:3])
+        worker = await one.start()
+        await one.all_told(ids(work[:3]))
+        assert await eventually(lambda: counted(port, "darkroom_engine_recycled_total"), what="the leak noticed") == 1.0
+        assert await counted(port, "darkroom_engine_restarts_total") == 0.0
+        await one.send(work[3:])
+        await one.begun("job-3-0")
+        (engine,) = worker.engines
+        os.kill(engine, signal.SIGSTOP)
+        seen, generation = len(one.reports), one.reports[-1].generation
+        await one.all_told(ids(work))
+        assert {id: one.states()[id] for id in sorted(ids(work))} == {
+            f"job-{n}-0": {"failed" if n == 3 else "succeeded"} for n in range(6)
+        }
+        assert [outcome.error.code for outcome in one.outcomes if outcome.error] == ["engine_hung"]
+        assert set(one.copies().values()) == {1}
+        since = one.reports[seen:]
+        assert len(since) >= 4, "reports went on"
+        assert {report.generation for report in since} == {generation}, "heartbeats went on: the hang outlasts the session"
 
 
 async def test_workers_that_join_and_leave_make_no_batch_run_twice(workers: Opened) -> None:

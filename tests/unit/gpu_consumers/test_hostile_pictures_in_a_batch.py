@@ -8,6 +8,7 @@ from engines import registry
 from engines.encode import encode
 from gpu_consumers.frames import LENGTH, Made, Run, Task, Told, Unmade, report_of
 from gpu_consumers.inbox import Inbox
+from gpu_consumers.leak import Bounds, LeakGuard
 from gpu_consumers.shelf import Shelf
 from gpu_consumers.tell import Teller
 from gpu_consumers.work import Runner
@@ -31,7 +32,7 @@ def run(images: list[bytes]) -> tuple[list[Made], list[Unmade]]:
     order = Run(run=1, model="scenes@1", engine="onnx", path="", options={"threads": 1}, tasks=[task(one) for one in images])
     inbox = Inbox()
     inbox.put(order)
-    Runner(inbox, Shelf(registry.load), teller, frames.append)._run(inbox.next())
+    Runner(inbox, Shelf(registry.load), teller, frames.append, LeakGuard(Bounds(), settle=teller.flush))._do(inbox.next())
     teller.flush()
     told = [one for one in (report_of(frame[LENGTH.size :]) for frame in frames) if isinstance(one, Told)]
     assert told[-1].over
