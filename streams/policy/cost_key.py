@@ -25,8 +25,12 @@ the device is."""
 
 LEAST_WEIGHT = 0.05
 
-PRIOR_WEIGHT = 0.5
-"""Of each of three made-up runs that follow the table: where nothing was measured yet they decide the slopes."""
+PRIOR_WEIGHT = 2.2
+"""Of each of three made-up runs that follow the table, over one more than the measured ones: they outvote the first, which
+may be a wild one, but not the first two."""
+
+LEAST_PRIOR = 0.1
+"""Of each however many were measured: they decide the slopes where all runs are of one size."""
 
 PRIOR_VOTES = 2
 """Runs that the table counts as where the question is how slow the device is altogether: one wild run moves nothing."""
@@ -151,9 +155,10 @@ def _made_up(line: Line, runs: Sequence[Measured]) -> Iterator[Point]:
     """Runs that follow the line: the smallest there was with one step, the same with its steps, and eight times its rows."""
     least = min(runs, key=lambda run: run.row_steps)
     steps, row_steps = max(2, least.steps), max(2, least.row_steps)
+    weight = max(LEAST_PRIOR, PRIOR_WEIGHT / (1 + len(runs)))
     for some_steps, some_row_steps in ((1, row_steps // steps or 1), (steps, row_steps), (steps, 8 * row_steps)):
         seconds = line.seconds(Work(0, 0, some_steps, some_row_steps))
-        yield Point(some_steps, some_row_steps, seconds, PRIOR_WEIGHT)
+        yield Point(some_steps, some_row_steps, seconds, weight)
 
 
 def _error(ratios: Sequence[float]) -> float:
