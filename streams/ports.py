@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from contracts.events import State, Terminal
+from contracts.tenants import Limits, Tenant
 from contracts.work import Verdict
+from streams.policy.limit import Answer, Ask, Rates
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,4 +128,37 @@ class ObjectRemover(Protocol):
 
     async def remove(self, keys: Sequence[str]) -> None:
         """Remove objects; one that is absent is no error."""
+        ...
+
+
+class Limiter(Protocol):
+    """Lets work in at the rates agreed upon, whoever asks. Never raises: what it cannot know it takes to be allowed once."""
+
+    def now(self) -> float:
+        """Its clock, the one `Answer.start_at` is on: seconds since the Unix epoch, about. No wall clock that jumps moves it."""
+        ...
+
+    async def take(self, asks: Sequence[Ask], everybody: Rates) -> list[Answer]:
+        """Let in, give a place, or refuse, in this order."""
+        ...
+
+    async def give_back(self, given: Sequence[tuple[Ask, Answer]], everybody: Rates) -> None:
+        """These went nowhere."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class Tenancy(Protocol):
+    """What holds for whom, at this moment."""
+
+    @property
+    def everybody(self) -> Limits:
+        """For all tenants together."""
+        ...
+
+    def of(self, tenant: str) -> Tenant:
+        """For one tenant."""
         ...

@@ -2,107 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping, Sequence
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-
-from infra.cache.breaker import Breaker
+from infra.cache.link import TIMEOUT_S, RedisLink
 from infra.settings import Cache
-
-T = TypeVar("T")
-log = logging.getLogger(__name__)
-
-TIMEOUT_S = 0.05
-"""Of one question, connecting included: what it may cost at most to ask in vain."""
 
 
 class RedisCache:
     """Values by key, each for a time. No method raises: what fails is a miss, or is not remembered."""
 
     def __init__(self, settings: Cache, *, clock: Callable[[], float] = time.monotonic, timeout_s: float = TIMEOUT_S) -> None:
-        self._redis = Redis(**connection(settings), **_patience(timeout_s))
-        self._prefix = settings.prefix
-        self._clock = clock
-        self._timeout_s = timeout_s
-        self._breaker = Breaker()
+        self._link = RedisLink(settings, clock=clock, timeout_s=timeout_s)
 
     async def get(self, keys: Sequence[str]) -> list[bytes | None]:
         """A value for each key, None where there is none."""
         nothing: list[bytes | None] = [None] * len(keys)
-        return await self._ask(lambda: self._redis.mget([self._prefix + key for key in keys]), nothing) if keys else nothing
+        names = [self._link.prefix + key for key in keys]
+        return await self._link.ask(lambda: self._link.redis.mget(names), nothing) if keys else nothing
 
     async def put(self, values: Mapping[str, bytes], ttl_s: float) -> None:
         """Keep values for so many seconds, replacing those that are there."""
         if values:
-            await self._ask(lambda: self._put(values, ttl_s), None)
+            await self._link.ask(lambda: self._put(values, ttl_s), None)
 
     async def _put(self, values: Mapping[str, bytes], ttl_s: float) -> None:
-        pipe = self._redis.pipeline(transaction=False)
+        pipe = self._link.redis.pipeline(transaction=False)
         for key, value in values.items():
-            pipe.set(self._prefix + key, value, px=int(ttl_s * 1000))
+            pipe.set(self._link.prefix + key, value, px=int(ttl_s * 1000))
         await pipe.execute()
 
     async def close(self) -> None:
         """Let go of the connections."""
-        try:
-            async with asyncio.timeout(1.0):
-                await self._redis.aclose()
-        except (RedisError, OSError, TimeoutError):
-            return
-
-    async def _ask(self, question: Callable[[], Awaitable[T]], otherwise: T) -> T:
-        if not self._breaker.may_pass(self._clock()):
-            return otherwise
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                answer = await question()
-        except (RedisError, OSError, TimeoutError) as error:
-            self._fail(error)
-            return otherwise
-        except BaseException:
-            self._breaker.failed(self._clock())  # a trial that is cancelled must not keep the breaker waiting for its end
-            raise
-        if self._breaker.open:
-            log.info("the cache answers again")
-        self._breaker.worked()
-        return answer
-
-    def _fail(self, error: Exception) -> None:
-        known = self._breaker.open
-        self._breaker.failed(self._clock())
-        if self._breaker.open and not known:
-            # Of the error only its kind: its text may quote what was sent.
-            log.warning("the cache does not answer (%s); going on without it, which is slower", type(error).__name__)
-
-
-def connection(settings: Cache) -> dict[str, Any]:
-    """What redis-py is given. Raises ValueError, whose text repeats nothing of the URL."""
-    parts = urlsplit(settings.url)
-    number = parts.path.strip("/")
-    try:
-        port = parts.port or 6379
-    except ValueError:
-        port = 0
-    if not parts.hostname or not port or not (number or "0").isdecimal():
-        raise ValueError("cache.url: not redis://host:port/number or rediss://host:port/number")
-    where = {"host": parts.hostname, "port": port, "db": int(number or "0")}
-    who = {"username": settings.user or None, "password": settings.password or None}
-    return {**where, **who, **(_tls(settings) if parts.scheme == "rediss" else {})}
-
-
-def _tls(settings: Cache) -> dict[str, Any]:
-    files = {"ssl_ca_certs": settings.ca_file, "ssl_certfile": settings.cert_file, "ssl_keyfile": settings.key_file}
-    return {"ssl": True, "ssl_check_hostname": settings.verify_host, **{name: file or None for name, file in files.items()}}
-
-
-def _patience(timeout_s: float) -> dict[str, Any]:
-    # The client's own retries would multiply what a question in vain may cost.
-    return {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "retry": Retry(NoBackoff(), 0), "protocol": 2}
+        await self._link.close()

@@ -12,7 +12,8 @@ import pytest
 
 pytest.importorskip("redis", reason="needs the extra: redis")
 
-from infra.cache.redis import TIMEOUT_S, RedisCache
+from infra.cache.link import TIMEOUT_S
+from infra.cache.redis import RedisCache
 from infra.jobstore.remembering import RememberingJobs
 from infra.settings import Cache
 from streams.ports import Claim, Move
