@@ -12,6 +12,8 @@ from aiokafka.errors import AuthenticationFailedError, IllegalSaslStateError, Ka
 from aiokafka.errors import SaslAuthenticationFailed as WrongPasswordError
 from aiokafka.protocol.admin import SaslHandShakeRequest
 
+from contracts.tls import BadFile, tls_context
+
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 TLS_ALERT = 0x1503
@@ -71,17 +73,11 @@ class Brokers:
         """TLS as configured, the files read anew. Raises `TurnedAway`."""
         if not self.encrypted:
             return None
-        context = ssl.create_default_context(cafile=_readable("ca_file", self.ca_file))
-        context.check_hostname = self.verify_host
-        if self.cert_file:
-            cert, key = _readable("cert_file", self.cert_file), _readable("key_file", self.key_file)
-            try:
-                context.load_cert_chain(cert or "", key, password="")  # without one OpenSSL would ask at the terminal
-            except ssl.SSLError:
-                raise TurnedAway(
-                    "kafka.cert_file, kafka.key_file: no certificate and its key in PEM, without a password"
-                ) from None
-        return context
+        files = {"ca_file": self.ca_file, "cert_file": self.cert_file, "key_file": self.key_file}
+        try:
+            return tls_context("kafka", **files, verify_host=self.verify_host)
+        except BadFile as error:
+            raise TurnedAway(str(error)) from None
 
 
 Reach = Brokers | str
@@ -100,18 +96,6 @@ def client_options(brokers: Reach) -> dict[str, Any]:
         options["sasl_plain_username"] = brokers.user
         options["sasl_plain_password"] = brokers.password
     return options
-
-
-def _readable(name: str, path: str) -> str | None:
-    if not path:
-        return None
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - ssl wants a name, and tells none when it fails
-            if b"-----BEGIN" not in file.read():
-                raise TurnedAway(f"kafka.{name}: not a file in PEM")
-    except OSError as error:
-        raise TurnedAway(f"kafka.{name}: {error.strerror}") from None
-    return path
 
 
 async def knock(brokers: Reach) -> None:

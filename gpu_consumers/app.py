@@ -16,7 +16,7 @@ import msgspec
 import uvloop
 
 from contracts.brokers import TurnedAway, knock
-from contracts.catalog import Catalog, load_catalog
+from contracts.catalog import Catalog
 from contracts.metrics import Metrics
 from contracts.publish import Publisher
 from contracts.records import Publishing
@@ -37,17 +37,15 @@ from gpu_consumers.spool import Spool
 from gpu_consumers.spool_folder import SpoolFolder
 from gpu_consumers.status import Progress
 from gpu_consumers.upload import Uploader
+from infra.catalog import open_catalog
 from infra.fetch import Fetch
 from infra.objects.connect import open_objects
 from infra.observe import observe
-from infra.settings import BadSetting, Settings, read_settings
+from infra.settings import BAD_SETTINGS_EXIT, BadSetting, Settings, read_settings
 
 log = logging.getLogger(__name__)
 
 CPU_ENGINES = ("onnx",)
-
-BAD_SETTINGS_EXIT = 78
-"""EX_CONFIG of sysexits.h."""
 
 
 class Worker:
@@ -210,24 +208,19 @@ async def main(settings: Settings) -> None:
     for one in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(one, stop.set)
     await knock(settings.kafka.brokers)
-    catalog = with_threads(load_catalog(Path(settings.models.catalog)), settings.models.threads)
+    catalog = with_threads(open_catalog(settings.models), settings.models.threads)
     publisher = Publisher(settings.kafka.brokers, client_id="darkroom-worker")
-    async with publisher:
-        worker = Worker(settings, catalog, publisher, Metrics())
-        async with observe("worker", settings.observe, ready=lambda: worker.ready):
-            log.info("worker starts", extra={"worker": worker.name, "pool": settings.worker.pool})
-            await worker.serve(stop)
-            log.info("worker left", extra={"worker": worker.name})
+    worker = Worker(settings, catalog, publisher, Metrics())
+    async with publisher, observe("worker", settings.observe, ready=lambda: worker.ready):
+        log.info("worker starts", extra={"worker": worker.name, "pool": settings.worker.pool})
+        await worker.serve(stop)
+        log.info("worker left", extra={"worker": worker.name})
 
 
 if __name__ == "__main__":
     try:
-        chosen = read_settings()
-    except BadSetting as error:
-        bad_settings(error)
-    try:
-        uvloop.run(main(chosen))
-    except* TurnedAway as group:
+        uvloop.run(main(read_settings()))
+    except* (TurnedAway, BadSetting) as group:
         bad_settings(next(leaves(group)))
     except* Exception as group:
         # Whoever watches over the process starts another; what happened is told without words that may quote a prompt.

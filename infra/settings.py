@@ -23,6 +23,10 @@ SECURITY = ("user", "password", "mechanism", "tls", "ca_file", "cert_file", "key
 HERE = Path(__file__).resolve().parent
 
 
+BAD_SETTINGS_EXIT = 78
+"""EX_CONFIG of sysexits.h: how a process ends that cannot work with its settings. Starting it again is of no use."""
+
+
 class BadSetting(ValueError):
     """A setting that cannot be used; the message names it, never its value."""
 

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 from contracts.tenants import Limits, Tenant, Tenants, load_tenants
+from infra.settings import BadSetting
 
 log = logging.getLogger(__name__)
 
@@ -20,10 +21,13 @@ class TenantsFile:
     """What the file says now. A new version that cannot be used changes nothing, and the log says what is wrong with it."""
 
     def __init__(self, file: str) -> None:
-        """Read it for the first time; without a file nobody is limited. Raises ValueError."""
+        """Read it for the first time; without a file nobody is limited. Raises BadSetting."""
         self._file = Path(file) if file else None
         self._stamp = self._look()
-        self.now = load_tenants(self._file) if self._file else Tenants()
+        try:
+            self.now = load_tenants(self._file) if self._file else Tenants()
+        except ValueError as error:
+            raise BadSetting(f"tenants.file: {error}".replace("\n", " ")) from None
 
     def of(self, tenant: str) -> Tenant:
         """What holds for this tenant at present."""

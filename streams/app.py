@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
 from typing import Any
 
 import faust
 
 from contracts.brokers import Brokers, knock
-from contracts.catalog import Catalog, load_catalog
+from contracts.catalog import Catalog
 from contracts.metrics import Metrics
 from contracts.publish import Publisher
+from infra.catalog import open_catalog
 from infra.jobstore import open_jobs
 from infra.observe import observe
 from infra.settings import Settings, read_settings
@@ -80,7 +80,7 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     """Admit and schedule until `leave` is set. Raises `Crashed`."""
     await knock(settings.kafka.brokers)
     metrics = Metrics()
-    catalog = load_catalog(Path(settings.models.catalog))
+    catalog = open_catalog(settings.models)
     tenants = TenantsFile(settings.tenants.file)
     store = open_jobs(settings.store.jobs, settings.cassandra, settings.cache)
     publisher = Publisher(settings.kafka.brokers, client_id="darkroom-streams")

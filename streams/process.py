@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeVar
 import uvloop
 
 from contracts.brokers import TurnedAway
+from infra.settings import BAD_SETTINGS_EXIT, BadSetting
 
 S = TypeVar("S")
 log = logging.getLogger(__name__)
@@ -21,9 +22,6 @@ log = logging.getLogger(__name__)
 COLLECT = (50_000, 20, 100)
 """Python's collector looks at young objects every 700 allocations; a window of jobs is thousands of living ones, and
 looking seldom saves an eighth of the CPU of admission and scheduling. Next to nothing here is in cycles."""
-
-BAD_SETTINGS_EXIT = 78
-"""EX_CONFIG of sysexits.h."""
 
 STUCK_EXIT = 70
 """EX_SOFTWARE, as `streams.chunks` uses it: alive, but not of its own will."""
@@ -39,17 +37,12 @@ class Crashed(Exception):
 def main(serve: Callable[[S, asyncio.Event], Awaitable[None]], read_settings: Callable[[], S]) -> None:
     """Run `serve` with the settings of this process until it is told to leave.
 
-    `read_settings` raises ValueError, whose text is shown. Exits with 78 on bad settings, 1 on a crash, 70 if it does not end.
+    Exits with 78 on bad settings, whose names are shown, 1 on a crash, 70 if it does not end.
     """
-    try:
-        settings = read_settings()
-    except ValueError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(BAD_SETTINGS_EXIT)
     gc.set_threshold(*COLLECT)
     try:
-        uvloop.run(_until_told(serve, settings))
-    except TurnedAway as error:
+        uvloop.run(_until_told(serve, read_settings()))
+    except (TurnedAway, BadSetting) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(BAD_SETTINGS_EXIT)
     except Exception:

@@ -8,21 +8,21 @@ import time
 from collections.abc import Callable, Collection
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from contracts.brokers import client_options, knock
-from contracts.catalog import load_catalog
 from contracts.metrics import Metrics
 from contracts.publish import new_producer
+from infra.catalog import open_catalog
 from infra.jobstore import open_jobs
 from infra.objects.connect import open_objects
 from infra.observe import observe
 from infra.settings import Kafka, Settings, read_settings
 from streams.lane import Lane
+from streams.ports import ObjectRemover
 from streams.process import main
 from streams.settle import Settle
 
@@ -84,7 +84,7 @@ def new_consumer(kafka: Kafka, group: str) -> AIOKafkaConsumer:
     )
 
 
-def new_lanes(settings: Settings, consumer: AIOKafkaConsumer, settle: Settle, metrics: Metrics) -> Lanes:
+def new_lanes(settings: Settings, consumer: AIOKafkaConsumer, settle: Settle, remover: ObjectRemover, metrics: Metrics) -> Lanes:
     """The pipeline: consumer → lane (settle, transaction) for each partition."""
     kafka = settings.kafka
     group = settings.topics.group("settle")
@@ -99,7 +99,7 @@ def new_lanes(settings: Settings, consumer: AIOKafkaConsumer, settle: Settle, me
             group=group,
             settle=settle,
             new_producer=transactional,
-            remover=open_objects(settings.store.objects, fallback=settings.store.fallback, metrics=metrics),
+            remover=remover,
             metrics=metrics,
             fenced_pause_s=kafka.session_timeout_s,
         )
@@ -120,16 +120,17 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     metrics = Metrics()
     topics = settings.topics
     store = open_jobs(settings.store.jobs, settings.cassandra)
+    remover = open_objects(settings.store.objects, fallback=settings.store.fallback, metrics=metrics)
     settle = Settle(
         store=store,
         topics=topics,
         clock=time.time,
         metrics=metrics,
         version=darkroom_version(),
-        catalog=load_catalog(Path(settings.models.catalog)),
+        catalog=open_catalog(settings.models),
     )
     consumer = new_consumer(settings.kafka, topics.group("settle"))
-    lanes = new_lanes(settings, consumer, settle, metrics)
+    lanes = new_lanes(settings, consumer, settle, remover, metrics)
     consumer.subscribe([topics.outcomes], listener=lanes)
     async with observe("settle", settings.observe, ready=lambda: lanes.ready):
         try:

@@ -14,11 +14,9 @@ from rich.table import Table
 
 from contracts.events import Result, State
 from darkroom.cli import show
+from darkroom.cli.store import job_store
 from darkroom.cli.where import Where, json_option, where_options
-from darkroom.errors import DarkroomError
-from infra.jobstore import open_jobs
-from infra.settings import read_settings
-from streams.ports import JobRow, StoreUnavailable
+from streams.ports import JobRow
 
 
 @click.command
@@ -38,14 +36,8 @@ def jobs(*, tenant: str | None, state: State | None, limit: int, json: bool, whe
 
 
 async def _rows(where: Where, tenant: str | None, state: State | None, limit: int) -> list[JobRow]:
-    try:
-        store = open_jobs(where.running().job_store, read_settings().cassandra)
-        try:
-            return await store.recent(tenant, state, limit)
-        finally:
-            await store.close()
-    except (StoreUnavailable, ValueError) as error:
-        raise DarkroomError(f"The job store does not answer: {error}") from error
+    async with job_store(where) as store:
+        return await store.recent(tenant, state, limit)
 
 
 def _plain(row: JobRow) -> dict[str, Any]:

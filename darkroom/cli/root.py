@@ -58,9 +58,11 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except (click.ClickException, DarkroomError, OSError) as error:
-        text, status = _in_words(error)
-        show.note(text)
-        return status
+        return _told(*_in_words(error))
+    except ValueError as error:
+        if not _about_settings(error):
+            raise
+        return _told(f"darkroom: {error}", FAILED)
 
 
 def _in_words(error: Exception) -> tuple[str, int]:
@@ -72,6 +74,17 @@ def _in_words(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError) and not isinstance(error, DarkroomError):
         return f"darkroom: {error.strerror or error}: {error.filename or ''}".rstrip(": "), FAILED
     return f"darkroom: {error}", FAILED
+
+
+def _about_settings(error: ValueError) -> bool:
+    from infra.settings import BadSetting  # whoever raised it has paid for the import
+
+    return isinstance(error, BadSetting)
+
+
+def _told(text: str, status: int) -> int:
+    show.note(text)
+    return status
 
 
 def _status(answer: object) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import TypeVar
 
 import click
@@ -10,6 +11,8 @@ import click
 from darkroom.cli import show
 from darkroom.cli.where import json_option
 from darkroom.errors import DarkroomError
+from infra.extras import from_extra, told_as
+from infra.schema import SchemaBusy
 from infra.settings import Cassandra, read_settings
 from streams.ports import StoreUnavailable
 
@@ -26,10 +29,9 @@ def schema() -> None:
 @store_option
 def migrate_schema(*, store: str | None) -> None:
     """Make the keyspace, or apply what is missing. Safe to run twice, and by two at once."""
-    from infra.jobstore.cassandra_admin import migrate, status
-
-    _told(store, lambda url, settings: migrate(url, settings, show.line))
-    show.line(f"schema {_told(store, status).version}, the newest")
+    admin = _admin()
+    _told(store, lambda url, settings: admin.migrate(url, settings, show.line))
+    show.line(f"schema {_told(store, admin.status).version}, the newest")
 
 
 @schema.command(name="status")
@@ -37,9 +39,7 @@ def migrate_schema(*, store: str | None) -> None:
 @json_option
 def schema_status(*, store: str | None, json: bool) -> None:
     """Say which version is there, how it is replicated, and how long jobs are kept. Status 1 if it is not the newest."""
-    from infra.jobstore.cassandra_admin import status
-
-    state = _told(store, status)
+    state = _told(store, _admin().status)
     if json:
         show.json(state)
     else:
@@ -50,6 +50,12 @@ def schema_status(*, store: str | None, json: bool) -> None:
         raise DarkroomError("The schema is behind: run `darkroom schema migrate`.")
 
 
+def _admin() -> ModuleType:
+    with told_as("store.jobs"), from_extra("cassandra", "cassandra", "Cassandra"):
+        from infra.jobstore import cassandra_admin
+    return cassandra_admin
+
+
 def _told(store: str | None, work: Callable[[str, Cassandra], T]) -> T:
     try:
         settings = read_settings()
@@ -57,5 +63,5 @@ def _told(store: str | None, work: Callable[[str, Cassandra], T]) -> T:
         if not url.startswith("cassandra://"):
             raise DarkroomError("The job store is no Cassandra: name one by --store or DARKROOM_STORE_JOBS.")
         return work(url, settings.cassandra)
-    except (StoreUnavailable, ValueError) as error:
+    except (StoreUnavailable, SchemaBusy) as error:
         raise DarkroomError(str(error)) from error

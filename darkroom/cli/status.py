@@ -12,12 +12,12 @@ from rich.table import Table
 
 from contracts.events import State
 from darkroom.cli import show
+from darkroom.cli.store import job_store
 from darkroom.cli.where import Where, json_option, where_options
 from darkroom.errors import NotRunning
 from darkroom.running import Process, Running
 from darkroom.system.lag import waiting, workers
 from darkroom.system.program import answers
-from infra.jobstore import open_jobs
 
 COUNTED = 10_000
 """Jobs of one state that are counted exactly."""
@@ -45,7 +45,7 @@ async def _facts(where: Where) -> dict[str, Any]:
         "processes": [await _process(one) for one in running.processes] if running else None,
         "waiting": {one.topic: one.records for one in lag},
         "workers": [{"worker": one.worker, "pool": one.pool, "models": one.models, "slots": one.slots} for one in reports],
-        "jobs": await _counts(running.job_store) if running else None,
+        "jobs": await _counts(where) if running else None,
     }
 
 
@@ -62,12 +62,9 @@ async def _process(process: Process) -> dict[str, Any]:
     return {"name": process.name, "pid": process.pid, "ready": ready, "http_port": process.http_port}
 
 
-async def _counts(url: str) -> dict[str, int]:
-    store = open_jobs(url)
-    try:
+async def _counts(where: Where) -> dict[str, int]:
+    async with job_store(where) as store:
         found = {state: len(await store.recent(None, state, COUNTED)) for state in get_args(State)}
-    finally:
-        await store.close()
     return {state: count for state, count in found.items() if count}
 
 

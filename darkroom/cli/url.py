@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import click
@@ -11,14 +10,13 @@ import msgspec
 
 from contracts.events import Output, Result
 from darkroom.cli import show
+from darkroom.cli.store import job_store
 from darkroom.cli.where import Where, json_option, tenant_option, where_options
 from darkroom.errors import DarkroomError
 from gpu_consumers.ports import NoSuchObject, ObjectsUnavailable
-from infra.jobstore import open_jobs
 from infra.objects.connect import open_objects
 from infra.objects.links import links
-from infra.settings import BadSetting, Cassandra, Settings, read_settings
-from streams.ports import StoreUnavailable
+from infra.settings import Store, read_settings
 
 
 @click.command
@@ -32,34 +30,27 @@ def url(*, id: str, tenant: str, json: bool, where: Where) -> None:
     Needs the credentials of the object store. Outputs in a folder have no links: their files' addresses are printed.
     """
     try:
-        settings = read_settings()
-        outputs = asyncio.run(_outputs(_job_store(settings, where), settings.cassandra, tenant, id))
-        found = _links(settings, where, tenant, outputs)
-    except (StoreUnavailable, ObjectsUnavailable, NoSuchObject, BadSetting, ValueError) as error:
+        outputs = asyncio.run(_outputs(where, tenant, id))
+        found = _links(where, tenant, outputs)
+    except (ObjectsUnavailable, NoSuchObject) as error:
         raise DarkroomError(f"No link to {id}: {error}") from error
     for output, link in zip(outputs, found, strict=True):
         show.json({"key": output.key, "url": link}) if json else show.line(link)
 
 
-def _job_store(settings: Settings, where: Where) -> str:
-    return settings.store.jobs if "DARKROOM_STORE_JOBS" in os.environ else where.running().job_store
-
-
-def _links(settings: Settings, where: Where, tenant: str, outputs: list[Output]) -> list[str]:
-    there = settings.store.objects if "DARKROOM_STORE_OBJECTS" in os.environ else where.running().objects
-    store = open_objects(there if "://" in there else Path(there).as_uri(), fallback=settings.store.fallback)
+def _links(where: Where, tenant: str, outputs: list[Output]) -> list[str]:
+    said = read_settings().store
+    there = said.objects if said.objects != Store().objects else where.running().objects
+    store = open_objects(there if "://" in there else Path(there).as_uri(), fallback=said.fallback)
     try:
         return links(store, tenant, outputs)
     finally:
         store.close()
 
 
-async def _outputs(job_store: str, cassandra: Cassandra, tenant: str, id: str) -> list[Output]:
-    store = open_jobs(job_store, cassandra)
-    try:
+async def _outputs(where: Where, tenant: str, id: str) -> list[Output]:
+    async with job_store(where) as store:
         row = await store.get(tenant, id)
-    finally:
-        await store.close()
     if row is None:
         raise DarkroomError(f"{tenant} has no job {id}.")
     if not row.result:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from darkroom.errors import DarkroomError
 from darkroom.system import logs
 from darkroom.system.kafka import Kafka
-from darkroom.system.part import NotStarted, Part
+from darkroom.system.part import BadlySet, NotStarted, Part
 from darkroom.system.patience import Patience
 from infra.local.errors import KafkaDidNotStart, LocalKafkaError
 
@@ -67,6 +67,8 @@ class Keeper:
         try:
             await self._start(part)
             await part.ended()
+        except BadlySet as error:
+            raise GaveUp(f"{error} {logs.tail(part.log, 1)}") from error
         except (NotStarted, KafkaDidNotStart) as error:
             return str(error), False
         except LocalKafkaError as error:

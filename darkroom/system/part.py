@@ -15,6 +15,10 @@ class NotStarted(Exception):
     """A part ended, or did not become ready; the text says how."""
 
 
+class BadlySet(NotStarted):
+    """A part cannot work with its settings: starting it again is of no use. The last line of its log names them."""
+
+
 class Part(Protocol):
     """Something that runs, may die and can be started again."""
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from darkroom.system import logs
-from darkroom.system.part import ROUND_S, NotStarted, gone
+from darkroom.system.part import ROUND_S, BadlySet, NotStarted, gone
 from infra.local.child import Child
 from infra.local.ports import free_ports
+from infra.settings import BAD_SETTINGS_EXIT
 
 START_S = 300.0
 """A model on a slow disk may take minutes to load; longer than this is a failure (seconds)."""
@@ -52,6 +53,8 @@ class Program:
 
     async def _ready(self, child: Child, port: int) -> None:
         while not await answers(port):
+            if child.exit_status == BAD_SETTINGS_EXIT:
+                raise BadlySet(f"{self.name} cannot work with these settings:")
             if not child.alive:
                 raise NotStarted(f"{self.name} {_ended(child.exit_status)}")
             await asyncio.sleep(ROUND_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from infra.extras import from_extra, told_as
 from infra.settings import Cache
 
 if TYPE_CHECKING:
@@ -11,11 +12,9 @@ if TYPE_CHECKING:
 
 
 def open_cache(settings: Cache) -> RedisCache | None:
-    """The cache that the settings name; None if they name none. Nothing is connected yet. Raises ValueError."""
+    """The cache that the settings name; None if they name none. Nothing is connected yet. Raises BadSetting."""
     if not settings.url:
         return None
-    try:
+    with told_as("cache.url"), from_extra("redis", "redis", "Redis"):
         from infra.cache.redis import RedisCache
-    except ImportError as error:
-        raise ValueError("cache.url: Redis needs an extra: pip install 'darkroom[redis]'") from error
     return RedisCache(settings)

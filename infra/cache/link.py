@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from infra.cache.breaker import Breaker
-from infra.settings import Cache
+from infra.settings import BadSetting, Cache
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -81,16 +81,17 @@ class RedisLink:
 
 
 def connection(settings: Cache) -> dict[str, Any]:
-    """What redis-py is given. Raises ValueError, whose text repeats nothing of the URL."""
-    parts = urlsplit(settings.url)
-    number = parts.path.strip("/")
+    """What redis-py is given. Raises BadSetting, whose text repeats nothing of the URL."""
     try:
+        parts = urlsplit(settings.url)
         port = parts.port or 6379
-    except ValueError:
-        port = 0
-    if not parts.hostname or not port or not (number or "0").isdecimal():
-        raise ValueError("cache.url: not redis://host:port/number or rediss://host:port/number")
-    where = {"host": parts.hostname, "port": port, "db": int(number or "0")}
+        number = parts.path.strip("/") or "0"
+        known = parts.hostname and number.isdecimal()
+    except ValueError:  # a port or an address that is none
+        known = None
+    if not known:
+        raise BadSetting("cache.url: not redis://host:port/number or rediss://host:port/number")
+    where = {"host": parts.hostname, "port": port, "db": int(number)}
     who = {"username": settings.user or None, "password": settings.password or None}
     return {**where, **who, **(_tls(settings) if parts.scheme == "rediss" else {})}
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from infra import schema
 from infra.jobstore.cassandra_place import Place, kind, new_cluster, place_of, replication
 from infra.jobstore.rules import KEEP_S
-from infra.settings import Cassandra
+from infra.settings import BadSetting, Cassandra
 from streams.ports import StoreUnavailable
 
 TABLE_S = 60.0
@@ -21,12 +21,12 @@ TABLE_S = 60.0
 def migrate(url: str, settings: Cassandra, say: Callable[[str], None] = lambda _text: None) -> None:
     """Make the keyspace that the URL names, or bring it up to date. `say` is told each change.
 
-    Raises StoreUnavailable, and ValueError for settings that cannot be.
+    Raises StoreUnavailable, and BadSetting for settings that cannot be.
     """
     place = place_of(url)
     copies = replication(settings)
     if settings.keep_days * 86_400 < KEEP_S:
-        raise ValueError("cassandra.keep_days: at least 8, a day longer than Kafka keeps events")
+        raise BadSetting("cassandra.keep_days: at least 8, a day longer than Kafka keeps events")
     with session_of(place, settings) as session:
         schema.migrate(session, place.keyspace, copies, settings, say)
 
@@ -47,7 +47,7 @@ def session_of(place: Place, settings: Cassandra) -> Iterator[Any]:
             yield cluster.connect()
         finally:
             cluster.shutdown()
-    except (ValueError, schema.SchemaBusy):
+    except (BadSetting, schema.SchemaBusy):
         raise
     except Exception as error:
         raise StoreUnavailable(f"{place.name}: {kind(error)}") from error

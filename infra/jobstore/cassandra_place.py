@@ -19,7 +19,8 @@ from cassandra.policies import (
 )
 from cassandra.query import dict_factory
 
-from infra.settings import Cassandra
+from contracts.tls import BadFile, tls_context
+from infra.settings import BadSetting, Cassandra
 
 SCHEME = "cassandra://"
 PORT = 9042
@@ -44,13 +45,13 @@ class Place:
 
 
 def place_of(url: str) -> Place:
-    """Raises ValueError; its text repeats nothing of the URL, which may hold what somebody took for its place."""
+    """Raises BadSetting; its text repeats nothing of the URL, which may hold what somebody took for its place."""
     hosts, _, keyspace = url.removeprefix(SCHEME).partition("/")
     if "@" in hosts:
-        raise ValueError("store.jobs: a user and a password go into DARKROOM_CASSANDRA_USER and _PASSWORD, not into the URL")
+        raise BadSetting("store.jobs: a user and a password go into DARKROOM_CASSANDRA_USER and _PASSWORD, not into the URL")
     found = [_HOST.fullmatch(one) for one in hosts.split(",")]
     if not all(found) or not _KEYSPACE.fullmatch(keyspace):
-        raise ValueError("store.jobs: not cassandra://host:port[,host…]/keyspace")
+        raise BadSetting("store.jobs: not cassandra://host:port[,host…]/keyspace")
     pairs = [(one["host"].strip("[]"), int(one["port"] or PORT)) for one in found if one]
     return Place(hosts=tuple(pairs), keyspace=keyspace)
 
@@ -62,7 +63,7 @@ def new_cluster(place: Place, settings: Cassandra) -> Cluster:
         contact_points=list(place.hosts),
         port=place.hosts[0][1],
         auth_provider=PlainTextAuthProvider(settings.user, settings.password) if settings.user else None,
-        ssl_context=_tls(settings),
+        ssl_context=tls(settings),
         execution_profiles={EXEC_PROFILE_DEFAULT: _profile(settings)},
         reconnection_policy=ExponentialReconnectionPolicy(first, longest),
         connect_timeout=settings.timeout_s,
@@ -84,25 +85,30 @@ def _profile(settings: Cassandra) -> ExecutionProfile:
     )
 
 
-def _tls(settings: Cassandra) -> ssl.SSLContext | None:
+def tls(settings: Cassandra) -> ssl.SSLContext | None:
+    """TLS, if a CA turns it on. Raises BadSetting.
+
+    Nodes are found by address, and certificates of clusters seldom name addresses: by default the CA is what is trusted.
+    """
     if not settings.ca_file:
+        if settings.cert_file:
+            raise BadSetting("cassandra.cert_file: for TLS there must be a cassandra.ca_file, too")
         return None
-    context = ssl.create_default_context(cafile=settings.ca_file)
-    # Nodes are found by address, and certificates of clusters seldom name addresses: the CA is what is trusted.
-    context.check_hostname = settings.verify_host
-    if settings.cert_file:
-        context.load_cert_chain(settings.cert_file, settings.key_file or None)
-    return context
+    files = {"ca_file": settings.ca_file, "cert_file": settings.cert_file, "key_file": settings.key_file}
+    try:
+        return tls_context("cassandra", **files, verify_host=settings.verify_host)
+    except BadFile as error:
+        raise BadSetting(str(error)) from None
 
 
 def replication(settings: Cassandra) -> dict[str, Any]:
-    """The replication of a new keyspace: `3`, or `dc1:3,dc2:2`. Raises ValueError."""
+    """The replication of a new keyspace: `3`, or `dc1:3,dc2:2`. Raises BadSetting."""
     text = settings.replication.strip()
     if text.isdecimal() and int(text):
         return {"class": "SimpleStrategy", "replication_factor": int(text)}
     pairs = [re.fullmatch(r"([A-Za-z0-9_.-]+):([1-9]\d?)", part.strip()) for part in text.split(",")]
     if not all(pairs):
-        raise ValueError("cassandra.replication: neither a number (3) nor data centres with one each (dc1:3,dc2:3)")
+        raise BadSetting("cassandra.replication: neither a number (3) nor data centres with one each (dc1:3,dc2:3)")
     return {"class": "NetworkTopologyStrategy", **{one[1]: int(one[2]) for one in pairs if one}}
 
 

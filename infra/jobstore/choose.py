@@ -6,10 +6,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from infra.cache import open_cache
+from infra.extras import from_extra, told_as
 from infra.jobstore.memory import MemoryJobs
 from infra.jobstore.remembering import RememberingJobs
 from infra.jobstore.sqlite import SqliteJobs
-from infra.settings import Cache, Cassandra
+from infra.settings import BadSetting, Cache, Cassandra
 from streams.ports import JobStore
 
 FORMS = "sqlite:///file, cassandra://host:port/keyspace or memory:"
@@ -18,7 +19,7 @@ FORMS = "sqlite:///file, cassandra://host:port/keyspace or memory:"
 def open_jobs(url: str, cassandra: Cassandra | None = None, cache: Cache | None = None) -> JobStore:
     """`sqlite:///relative/file`, `sqlite:////absolute/file`, `cassandra://host:port[,host…]/keyspace` or `memory:`.
 
-    With a cache in front, if one is named. Nothing is connected yet. Raises ValueError for any other.
+    With a cache in front, if one is named. Nothing is connected yet. Raises BadSetting for any other.
     """
     store = _open(url, cassandra)
     memory = open_cache(cache or Cache())
@@ -33,13 +34,12 @@ def _open(url: str, cassandra: Cassandra | None) -> JobStore:
         return SqliteJobs(Path(url.removeprefix("sqlite:///")))
     if url.startswith("cassandra://"):
         return _cassandra(url, cassandra or Cassandra())
-    raise ValueError(f"store.jobs: not a URL of a job store ({FORMS})")
+    raise BadSetting(f"store.jobs: not a URL of a job store ({FORMS})")
 
 
 def _cassandra(url: str, settings: Cassandra) -> JobStore:
-    try:
+    with told_as("store.jobs"), from_extra("cassandra", "cassandra", "Cassandra"):
         from infra.jobstore.cassandra import CassandraJobs
-        from infra.jobstore.cassandra_place import place_of
-    except ImportError as error:
-        raise ValueError("store.jobs: Cassandra needs an extra: pip install 'darkroom[cassandra]'") from error
+        from infra.jobstore.cassandra_place import place_of, tls
+    tls(settings)  # made anew for each connection; what cannot be is to be known now
     return CassandraJobs(place_of(url), settings)

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 from prometheus_client import CollectorRegistry
 
 from contracts.metrics import Metrics
+from infra.extras import told_as
 from infra.objects.fallback import Fallback
 from infra.objects.folder import open_folder
 from infra.objects.store import Objects
@@ -19,12 +20,19 @@ def open_objects(url: str, *, fallback: str = "", metrics: Metrics | None = None
     Raises BadSetting; the message never holds a URL, which may carry a secret.
     """
     kept = metrics or Metrics(CollectorRegistry())
-    first = _one(url, kept)
-    return Fallback(first, _one(fallback, kept), kept) if fallback else first
+    with told_as("store.objects"):
+        first = _one(url, kept)
+    if not fallback:
+        return first
+    with told_as("store.fallback"):
+        return Fallback(first, _one(fallback, kept), kept)
 
 
 def _one(url: str, metrics: Metrics) -> Objects:
-    scheme = urlsplit(url).scheme
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        raise BadSetting("not a URL") from None
     if scheme == "file":
         return open_folder(url)
     if scheme == "s3":
@@ -43,7 +51,7 @@ def download(url: str) -> bytes:
     """
     parsed = urlsplit(url)
     folder, _, name = parsed.path.rpartition("/")
-    store = open_objects(parsed._replace(path=folder).geturl())
+    store = _one(parsed._replace(path=folder).geturl(), Metrics(CollectorRegistry()))
     try:
         return store.get_now(unquote(name))
     finally:

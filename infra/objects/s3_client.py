@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gpu_consumers.ports import NoSuchObject, ObjectsUnavailable
+from infra.extras import from_extra
 from infra.objects.s3_place import S3Place
 from infra.settings import BadSetting
 
@@ -28,11 +29,9 @@ MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
 
 def new_client(place: S3Place, *, large: bool = False) -> Any:
     """A client for this place, or for large uploads to it; nothing is sent yet. Raises BadSetting for unusable settings."""
-    try:
+    with from_extra("s3", "boto3", "S3"):
         import boto3
         from botocore.exceptions import BotoCoreError
-    except ImportError:
-        raise BadSetting("s3:// URLs need the extra s3: pip install 'darkroom[s3]'") from None
     # They print requests at DEBUG: bodies, and signatures that would open an object.
     for name in ("boto3", "botocore", "s3transfer", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -52,7 +52,10 @@ class S3Place:
 
 def place_of(url: str) -> S3Place:
     """The place that an s3:// URL names. Raises BadSetting; the message never holds the URL, which may carry a secret."""
-    parsed = urlsplit(url)
+    try:
+        parsed = urlsplit(url)
+    except ValueError:  # an address that is none
+        raise BadSetting(USAGE) from None
     if parsed.scheme != "s3" or parsed.fragment:
         raise BadSetting(USAGE)
     if "@" in parsed.netloc:
@@ -68,8 +71,12 @@ def place_of(url: str) -> S3Place:
 
 
 def _endpoint(value: str) -> str:
-    parsed = urlsplit(value)
-    if parsed.scheme not in ("http", "https") or not parsed.hostname or parsed.query or "@" in parsed.netloc:
+    try:
+        parsed = urlsplit(value)
+        known = parsed.scheme in ("http", "https") and parsed.hostname and parsed.port != 0
+    except ValueError:  # a port or an address that is none
+        known = None
+    if not known or parsed.query or "@" in parsed.netloc:
         raise BadSetting("endpoint: must be http(s)://host:port, without credentials")
     return value
 

@@ -95,6 +95,10 @@ def test_a_store_that_dies_amid_the_work_loses_nothing_and_every_job_ends_once(
     assert Counter(row["id"] for row in rows) == Counter(ids)
     assert rows == sorted(rows, key=lambda row: (row["submitted_at"], row["id"]), reverse=True)
 
+    counted = command("status", "--json", "--data", str(up.data))
+    assert counted.returncode == 0, counted.stderr
+    assert msgspec.json.decode(counted.stdout)["jobs"]["succeeded"] >= len(ids)
+
     assert up.stop() == 0, up.text
     written = [file for file in [up.output, *up.data.rglob("*.log"), *up.data.rglob("*.json")] if file.is_file()]
     assert len(written) > 3

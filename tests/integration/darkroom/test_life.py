@@ -91,6 +91,25 @@ def test_a_second_interrupt_does_not_wait_for_a_worker_that_hangs(tmp_path: Path
 
 
 def test_a_part_that_keeps_dying_stops_the_whole_and_its_log_is_quoted(tmp_path: Path, bootstrap: str, topic_prefix: str) -> None:
+    # No address of this machine: nothing can listen there.
+    done = program(
+        "up",
+        "--data",
+        str(tmp_path / "data"),
+        "--kafka",
+        bootstrap,
+        DARKROOM_KAFKA_PREFIX=f"{topic_prefix}.",
+        DARKROOM_OBSERVE_HTTP_HOST="192.0.2.1",
+    )
+    assert done.returncode == 1
+    assert "again and again" in done.stderr
+    assert "192.0.2.1" in done.stderr
+    assert not (tmp_path / "data" / "up.json").exists()
+
+
+def test_a_part_that_cannot_work_with_its_settings_stops_the_whole_at_once(
+    tmp_path: Path, bootstrap: str, topic_prefix: str
+) -> None:
     catalog = tmp_path / "models.toml"
     catalog.write_text("[defaults]\n[[models]]\n")
     done = program(
@@ -104,9 +123,9 @@ def test_a_part_that_keeps_dying_stops_the_whole_and_its_log_is_quoted(tmp_path:
         DARKROOM_KAFKA_PREFIX=f"{topic_prefix}.",
     )
     assert done.returncode == 1
-    assert "again and again" in done.stderr
+    assert "cannot work with these settings: models.catalog: " in done.stderr.splitlines()[-1]
     assert "models.toml" in done.stderr
-    assert not (tmp_path / "data" / "up.json").exists()
+    assert "starting it again" not in done.stderr
 
 
 def test_a_kafka_that_does_not_answer_is_told_in_one_line(tmp_path: Path) -> None:

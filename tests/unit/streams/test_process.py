@@ -40,5 +40,5 @@ def test_a_crash_is_told_apart() -> None:
 
 
 def test_a_bad_setting_is_named_without_a_traceback() -> None:
-    ended = run(settings="raise ValueError('kafka.prefix: is no name')")
+    ended = run(settings="raise process.BadSetting('kafka.prefix: is no name')")
     assert (ended.returncode, ended.stderr) == (78, "kafka.prefix: is no name\n")
