@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
@@ -188,17 +188,22 @@ class Publisher:
         asked = _Asked(records, asyncio.get_running_loop().create_future())
         self._waiting.append(asked)
         if len(self._writers) < WRITERS:
-            writer = asyncio.create_task(self._write_waiting())
-            self._writers.add(writer)
-            writer.add_done_callback(self._writers.discard)
+            self._writers.add(asyncio.create_task(self._write_waiting()))
         await asked.done
 
     async def _write_waiting(self) -> None:
-        while self._waiting:
-            together, count = [self._waiting.popleft()], 0
-            while self._waiting and (count := count + len(together[-1].records)) < TOGETHER:
-                together.append(self._waiting.popleft())
-            await self._write_together(together)
+        try:
+            while self._waiting:
+                await self._write_together(self._next())
+        finally:
+            # At once, not in a callback: whoever asks between the last look and that would wait for nobody.
+            self._writers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    def _next(self) -> list[_Asked]:
+        together, count = [self._waiting.popleft()], 0
+        while self._waiting and (count := count + len(together[-1].records)) < TOGETHER:
+            together.append(self._waiting.popleft())
+        return together
 
     async def _write_together(self, together: Sequence[_Asked]) -> None:
         """Write what several callers asked for at once; each learns of its own end only."""

@@ -11,6 +11,7 @@ from contracts import publish
 from contracts.publish import Publisher, Unpublishable, write
 from contracts.records import Record
 from infra.local.kafka import LocalKafka
+from tests.support.eventually import eventually
 from tests.support.topics import create_topics
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -96,6 +97,34 @@ async def test_a_thousand_small_chunks_at_once_take_a_few_writes_and_are_written
     assert len({one.key for one in found}) == len(found) == 3000
     assert sum(writes) == 3000
     assert len(writes) < 50
+
+
+async def test_what_is_asked_for_just_as_all_writers_end_is_written_without_anybody_asking_again(
+    bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create_topics(bootstrap, {topic_prefix: PARTITIONS})
+    begun, written, all_written = 0, 0, asyncio.get_running_loop().create_future()
+
+    async def held(producer: AIOKafkaProducer, records: Sequence[Record]) -> Any:
+        nonlocal begun, written
+        begun += 1
+        ends = await write(producer, records)
+        written += 1
+        if written == publish.WRITERS:
+            asyncio.get_running_loop().call_soon(all_written.set_result, None)
+        await all_written  # they end in one turn of the loop
+        return ends
+
+    async def caller(name: int) -> None:
+        await eventually(lambda: begun == name)
+        await publisher.publish([Record(topic_prefix, b"%d" % name, b"first")])
+        if name == 0:
+            await publisher.publish([Record(topic_prefix, b"again", b"second")])
+
+    monkeypatch.setattr(publish, "write", held)
+    async with Publisher(bootstrap) as publisher, asyncio.timeout(60):
+        await asyncio.gather(*(caller(name) for name in range(publish.WRITERS)))
+    assert len(await read(bootstrap, topic_prefix)) == publish.WRITERS + 1
 
 
 async def test_of_several_chunks_written_together_only_the_one_that_kafka_refuses_fails(
