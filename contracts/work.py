@@ -23,6 +23,11 @@ class Resolved(Struct, frozen=True, kw_only=True, array_like=True):
     frames: int
     fps: int
 
+    @property
+    def rows(self) -> int:
+        """In a forward pass: pictures × frames, twice with guidance, which adds a branch to each."""
+        return self.count * self.frames * (2 if self.guidance > 1 else 1)
+
 
 class QueuedJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An admitted job on `queue.<pool>.<tier>`: checked, priced and placed.

@@ -85,6 +85,7 @@ class EngineInfo:
     model: str
     version: str
     device: str
+    """Its class: cpu, h200. Alike devices have the same."""
     precision: str
     tasks: tuple[str, ...]
     samplers: tuple[str, ...] = field(default=())
@@ -125,6 +126,10 @@ class Engine(Protocol):
 
     def cancel(self, request_id: str) -> bool:
         """Take a request out at this boundary; False if it is not here."""
+        ...
+
+    def peak_bytes(self) -> int | None:
+        """Memory of the device at its peak since this was asked last; None where the device does not tell."""
         ...
 
     def warm_up(self, shapes: Sequence[Shape]) -> None:

@@ -108,6 +108,10 @@ class NoopEngine:
         self._costs.pop(request_id, None)
         return self._roster.leave(request_id) is not None
 
+    def peak_bytes(self) -> int | None:
+        """There is no device."""
+        return None
+
     def warm_up(self, shapes: Sequence[Shape]) -> None:
         """Nothing to warm."""
 

@@ -163,6 +163,8 @@ class Worker:
             models=loaded + [ref for ref in self._models if ref not in loaded],
             slots=self.consumer.slots if self.engine.ready else 0,
             squeezed=self.hands.squeezes.report(),
+            device=self.hands.ran.device,
+            ran=self.hands.ran.take(),
         )
 
 

@@ -63,6 +63,10 @@ class Listener(Protocol):
         """Jobs took steps."""
         ...
 
+    def through(self, report: Through) -> None:
+        """The engine is done with a run."""
+        ...
+
     def told(self, report: Told) -> None:
         """Jobs are over."""
         ...
@@ -212,6 +216,7 @@ class EngineProcess:
         elif isinstance(report, Through):
             self._begun.discard(report.run)
             self._through.add(report.run)
+            self._listener.through(report)
         elif isinstance(report, Outgrown):
             log.warning("the engine process takes %.0f MiB: a fresh one takes its place", report.resident_mb)
             self._outgrown = True

@@ -103,10 +103,28 @@ class Outgrown(Struct, frozen=True, kw_only=True, array_like=True, tag="outgrown
     resident_mb: float
 
 
+class Timed(Struct, frozen=True, kw_only=True, array_like=True):
+    """What a run took in which every job that was begun took all its steps."""
+
+    places: list[int]
+    seconds: float
+    """In the engine, without loading the model."""
+    load_s: float
+    """Loading the model for it; 0: it was there."""
+    cold: bool
+    """Nothing of this size had run since the model was loaded."""
+    device: str
+    """Device class."""
+    memory_bytes: int | None
+    """Of the device at the peak; None: it does not tell."""
+
+
 class Through(Struct, frozen=True, kw_only=True, array_like=True, tag="through"):
     """The engine is done with a run: what ends the process from here on is not its doing. `Told` follows once encoded."""
 
     run: int
+    timed: Timed | None = None
+    """None: jobs failed or were taken out on the way, so that the time says nothing."""
 
 
 class Stepped(Struct, frozen=True, kw_only=True, array_like=True, tag="stepped"):

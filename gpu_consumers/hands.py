@@ -17,8 +17,9 @@ from gpu_consumers.cancels import Cancels
 from gpu_consumers.deliver import Delivery
 from gpu_consumers.engine import EngineProcess
 from gpu_consumers.flight import Flight, Source, open_batch, order_for
-from gpu_consumers.frames import Started, Stepped, Told, Unmade
+from gpu_consumers.frames import Started, Stepped, Through, Told, Unmade
 from gpu_consumers.images import Images
+from gpu_consumers.ran import Runs
 from gpu_consumers.squeeze import Squeezes
 from gpu_consumers.status import Progress
 
@@ -55,6 +56,7 @@ class Hands:
         """Set while nothing is in hand."""
         self.empty.set()
         self.squeezes = Squeezes()
+        self.ran = Runs()
         self.engine: EngineProcess
         """Set once by whoever makes both: they know each other."""
 
@@ -148,6 +150,12 @@ class Hands:
         records = self._progress.stepped(flight, report) if flight is not None else []
         if records:
             self._news.put_nowait(records)
+
+    def through(self, report: Through) -> None:
+        """The engine is done with a run."""
+        flight = self._flights.get(report.run)
+        if flight is not None and report.timed is not None:
+            self.ran.note(flight, report.timed)
 
     def told(self, report: Told) -> None:
         """Jobs are over."""

@@ -23,6 +23,8 @@ class BatchRun:
         self._active: dict[str, Request] = {}
         self.squeezed: list[str] = []
         """Ids of the last requests that did not fit the device at once."""
+        self.halved = False
+        """Whether it went on in parts."""
 
     @property
     def over(self) -> bool:
@@ -97,6 +99,7 @@ class BatchRun:
             self.squeezed = [request.id for request in group]
         if len(group) == 1:
             return StepReport(failed=[Failed(request_id=group[0].id, error=_known(error))])
+        self.halved = True
         middle = (len(group) + 1) // 2
         self._wait(group[middle:])
         self._wait(group[:middle])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from engines import Engine, OutOfMemory
 from gpu_consumers.frames import Run
@@ -12,12 +13,24 @@ Load = Callable[[str, str, Mapping[str, Any]], Engine]
 """Engine name, model folder and options to an engine."""
 
 
+class Taken(NamedTuple):
+    """How an engine was found."""
+
+    load_s: float
+    """What loading its model took; 0: it was there."""
+    cold: bool
+    """Whether nothing of this size has run in it: the first such run chooses kernels and reserves memory."""
+
+
 class Shelf:
     """Loaded engines by model."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
         self._engines: dict[str, Engine] = {}
+        self._sizes: dict[str, set[tuple[Any, ...]]] = {}
+        self.taken = Taken(0.0, cold=True)
+        """Of the engine taken last."""
 
     @property
     def models(self) -> list[str]:
@@ -26,11 +39,21 @@ class Shelf:
 
     def take(self, order: Run) -> Engine:
         """The engine of a run, loaded if it is not there. If the device is full, the others are let go first."""
-        engine = self._engines.pop(order.model, None)
+        engine, load_s = self._engines.pop(order.model, None), 0.0
         if engine is None:
+            began = time.perf_counter()
             engine = self._loaded(order)
+            load_s = time.perf_counter() - began
         self._engines[order.model] = engine
+        self.taken = Taken(load_s, cold=self._new_size(order))
         return engine
+
+    def _new_size(self, order: Run) -> bool:
+        size = (len(order.tasks).bit_length(), *((one.width, one.height, one.frames) for one in order.tasks[:1]))
+        known = self._sizes.setdefault(order.model, set())
+        new = size not in known
+        known.add(size)
+        return new
 
     def _loaded(self, order: Run) -> Engine:
         try:
@@ -43,5 +66,6 @@ class Shelf:
 
     def clear(self) -> None:
         """Free the device."""
+        self._sizes.clear()
         while self._engines:
             self._engines.popitem()[1].close()

@@ -15,6 +15,7 @@ from gpu_consumers.inbox import Inbox
 from gpu_consumers.leak import LeakGuard
 from gpu_consumers.run import BatchRun, EngineFault
 from gpu_consumers.shelf import Shelf
+from gpu_consumers.stopwatch import Stopwatch
 from gpu_consumers.tell import Send, Teller
 
 INPUTS = frozenset(Inputs.__struct_fields__)
@@ -92,33 +93,37 @@ class Runner:
 
     def _step_through(self, order: Run, places: list[int], engine: Engine) -> None:
         batch = BatchRun(engine, [request_of(p, order.tasks[p]) for p in places])
+        watch = Stopwatch(engine, self._shelf.taken, places)
         self._send(pack(Started(run=order.run, at=time.time(), places=places, loaded=self._shelf.models)))
         try:
-            self._steps(order, batch)
+            self._steps(order, batch, watch)
         except EngineBroken as error:
             left = [_lost(int(one), error) for one in batch.left]
             self._say(order, left, over=True)
             self._teller.flush()
             raise
 
-    def _steps(self, order: Run, batch: BatchRun) -> None:
+    def _steps(self, order: Run, batch: BatchRun, watch: Stopwatch) -> None:
         over = False
         while not over:
-            self._obey(order, batch)
-            report = batch.step()
-            over = batch.over
+            obeyed = self._obey(order, batch)
+            report = watch.step(batch.step)
+            over, squeezed = batch.over, _taken(batch)
+            watch.spoil(spoilt=bool(obeyed or report.failed or squeezed or batch.halved))
             if over:
-                self._send(pack(Through(run=order.run)))
+                self._send(pack(Through(run=order.run, timed=watch.read())))
             self._tick(order, report.progress)
-            self._tell(order, report, _taken(batch), over=over)
+            self._tell(order, report, squeezed, over=over)
 
-    def _obey(self, order: Run, batch: BatchRun) -> None:
+    def _obey(self, order: Run, batch: BatchRun) -> bool:
+        """Whether that took a job out."""
         if self._inbox.aborted(order.run):
             batch.stop()
-            return
+            return True
         dropped = self._inbox.dropped(order.run)
-        if dropped:
-            self._say(order, [_cancelled(int(one)) for one in batch.cancel(map(str, sorted(dropped)))])
+        gone = batch.cancel(map(str, sorted(dropped))) if dropped else []
+        self._say(order, [_cancelled(int(one)) for one in gone])
+        return bool(gone)
 
     def _tick(self, order: Run, progress: Sequence[Progress]) -> None:
         now = time.monotonic()

@@ -92,6 +92,13 @@ class TorchBackend:
         found: list[bool] = torch.isfinite(x).flatten(1).all(1).tolist()
         return found
 
+    def peak_bytes(self) -> int | None:
+        if self._device.type != "cuda":
+            return None
+        peak = torch.cuda.max_memory_allocated(self._device)
+        torch.cuda.reset_peak_memory_stats(self._device)
+        return peak
+
     def close(self) -> None:
         self._network = None
         gc.collect()

@@ -16,6 +16,13 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def device_class(device: torch.device) -> str:
+    """What alike devices have in common, for those who compare run times: cpu, h200, geforce-rtx-4090."""
+    if device.type != "cuda":
+        return device.type
+    return torch.cuda.get_device_name(device).lower().removeprefix("nvidia ").replace(" ", "-")
+
+
 def pick_dtype(name: str, device: torch.device, *, transformer: bool) -> torch.dtype:
     """Half precision only off the CPU. MMDiTs overflow float16 in their text streams; UNets were trained in it."""
     if name != "auto":

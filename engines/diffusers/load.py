@@ -11,7 +11,7 @@ import torch
 
 from engines.base import EngineInfo
 from engines.diffusers.backend import TorchBackend, without_room
-from engines.diffusers.device import pick_device, pick_dtype
+from engines.diffusers.device import device_class, pick_device, pick_dtype
 from engines.diffusers.networks import Network, StableDiffusion, StableDiffusion3
 from engines.diffusers.quiet import keep_prompts_out_of_logs, no_bars
 from engines.errors import EngineBroken
@@ -64,7 +64,7 @@ def from_folder(folder: ModelFolder, options: DiffusersOptions) -> StepwiseEngin
         engine="diffusers",
         model=folder.name,
         version=folder.version,
-        device=str(device),
+        device=device_class(device),
         precision=str(dtype).removeprefix("torch."),
         tasks=("text-to-image", "image-to-image"),
         samplers=available(folder.scheduler),

@@ -64,5 +64,8 @@ class OnnxBackend:
         found: list[bool] = np.isfinite(x).reshape(len(x), -1).all(axis=1).tolist()
         return found
 
+    def peak_bytes(self) -> int | None:
+        return None  # onnxruntime tells nobody
+
     def close(self) -> None:
         self._graphs.close()

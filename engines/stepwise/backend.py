@@ -64,6 +64,10 @@ class Backend(Protocol):
         """For each row, whether all its numbers are finite. Waits until the device is done."""
         ...
 
+    def peak_bytes(self) -> int | None:
+        """See engines.base.Engine."""
+        ...
+
     def close(self) -> None:
         """Free what the model holds."""
         ...

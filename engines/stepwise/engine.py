@@ -108,6 +108,9 @@ class StepwiseEngine:
         self._running.keep(self._roster)
         return left
 
+    def peak_bytes(self) -> int | None:
+        return self._backend.peak_bytes()
+
     def warm_up(self, shapes: Sequence[Shape]) -> None:
         warm_up(self, shapes)
 

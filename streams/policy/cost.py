@@ -75,8 +75,8 @@ class Costs(Protocol):
 
 
 def work_of(resolved: Resolved) -> Work:
-    """What one job asks of an engine. Guidance adds a second row to each picture's forward pass."""
-    rows = resolved.count * resolved.frames * (2 if resolved.guidance > 1 else 1)
+    """What one job asks of an engine."""
+    rows = resolved.rows
     return Work(resolved.width * resolved.height, rows, resolved.steps, rows * resolved.steps)
 
 

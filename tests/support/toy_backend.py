@@ -68,6 +68,9 @@ class ToyBackend:
     def finite(self, x: Array) -> Sequence[bool]:
         return list(np.isfinite(x).reshape(len(x), -1).all(axis=1))
 
+    def peak_bytes(self) -> int | None:
+        return None
+
     def close(self) -> None:
         self.closed += 1
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from gpu_consumers.engine import EngineProcess
-from gpu_consumers.frames import Run, Started, Stepped, Task, Told
+from gpu_consumers.frames import Run, Started, Stepped, Task, Through, Timed, Told
 from gpu_consumers.leak import Bounds
 from tests.support.eventually import eventually
 
@@ -31,6 +31,7 @@ class Witness:
     steps: list[Stepped] = field(default_factory=list)
     tellings: list[Told] = field(default_factory=list)
     losses: list[tuple[int, str]] = field(default_factory=list)
+    timed: dict[int, Timed | None] = field(default_factory=dict)
 
     def started(self, report: Started) -> None:
         self.starts.append(report)
@@ -40,6 +41,9 @@ class Witness:
 
     def told(self, report: Told) -> None:
         self.tellings.append(report)
+
+    def through(self, report: Through) -> None:
+        self.timed[report.run] = report.timed
 
     def lost(self, run: int, code: str) -> None:
         self.losses.append((run, code))
@@ -108,6 +112,37 @@ async def test_runs_are_done_in_order_and_every_job_is_told_of_with_its_files() 
         assert [file.seed for file in first.files] == [7, 8]
         assert all(file.body.startswith(b"\x89PNG") for file in first.files)
         assert process.loaded == ["noop{}@1"]
+
+
+async def test_runs_are_timed_and_the_first_after_loading_is_told_apart() -> None:
+    async with engine() as (process, seen):
+        for run in (1, 2):
+            process.run(order(run, 3, base_s=0.25))
+        await eventually(lambda: seen.over(2))
+        first, second = seen.timed[1], seen.timed[2]
+        assert first is not None
+        assert second is not None
+        assert first.load_s > 0
+        assert first.cold
+        assert (second.load_s, second.cold, second.places, second.memory_bytes) == (0.0, False, [0, 1, 2], None)
+        assert 0.25 <= second.seconds < 2.5
+
+
+async def test_a_run_in_which_a_job_failed_or_was_left_out_says_nothing_of_others() -> None:
+    async with engine(command=HARMFUL) as (process, seen):
+        process.run(order(1, 2, prompt="poison"))
+        process.run(order(2, 4, prompt="room"))
+        await eventually(lambda: seen.over(2))
+        assert seen.timed == {1: None, 2: None}
+    async with engine() as (process, seen):
+        process.run(order(1, 3, **LONG))
+        await eventually(lambda: seen.begun(1))
+        process.drop(1, [0])
+        process.drop(1, [1])
+        await eventually(lambda: seen.unmade(1) == {0: "cancelled", 1: "cancelled"})
+        process.drop(1, [2])
+        await eventually(lambda: seen.over(1))
+        assert seen.timed == {1: None}
 
 
 async def test_a_long_run_tells_how_far_it_is() -> None:
