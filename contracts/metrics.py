@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+RATIOS = (0.25, 0.5, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.25, 2, 4)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -29,6 +30,8 @@ class Metrics:
         self.workers = gauge("workers", "Live workers that the scheduler sees.", "pool")
         self.batches = counter("batches_total", "Batches dispatched.", "pool")
         self.batch_size = histogram("batch_size", "Jobs in a dispatched batch.", SIZES, "pool")
+        self.predicted = counter("predicted_runs_total", "Measured runs, by whether the predicted interval held.", "held")
+        self.predicted_ratio = histogram("predicted_run_ratio", "Seconds measured over seconds predicted.", RATIOS)
         self.dispatch_wait = histogram("dispatch_wait_seconds", "From submission to dispatch.", SECONDS, "tier")
         self.runs = counter("runs_total", "Jobs run by an engine.", "engine", "state")
         self.run_time = histogram("run_seconds", "Time of a job in its engine.", SECONDS, "engine")

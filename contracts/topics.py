@@ -42,10 +42,11 @@ class Topics:
     dead: str = field(init=False)
     outcomes: str = field(init=False)
     workers: str = field(init=False)
+    costs: str = field(init=False)
 
     def __post_init__(self) -> None:
         names = {"dead": "jobs.dead"}
-        for one in ("jobs", "control", "status", "results", "dead", "outcomes", "workers"):
+        for one in ("jobs", "control", "status", "results", "dead", "outcomes", "workers", "costs"):
             object.__setattr__(self, one, self.prefix + names.get(one, one))
 
     def queue(self, pool: str, tier: str) -> str:
@@ -74,6 +75,9 @@ class Topics:
         yield TopicSpec(name=self.dead, partitions=1, config={**large, "retention.ms": str(30 * DAY_MS)})
         yield TopicSpec(name=self.outcomes, partitions=self.partitions, config=large)
         yield TopicSpec(name=self.workers, partitions=1, config={"retention.ms": str(DAY_MS)})
+        # What is out of date goes soon: whoever starts reads all of it.
+        compacted = {"cleanup.policy": "compact", "segment.ms": str(DAY_MS // 24), "min.cleanable.dirty.ratio": "0.1"}
+        yield TopicSpec(name=self.costs, partitions=1, config=compacted)
         for pool in self.pools:
             yield from self._pool_specs(pool, large)
 

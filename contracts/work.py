@@ -175,6 +175,10 @@ class LearnedCost(Struct, frozen=True, kw_only=True):
     runs: int
     """Learned in all. Of two records of a key the one that knows more runs is right."""
     measured: list[Measured]
+    judged: int
+    """Runs that a prediction was judged by."""
+    held: int
+    """Those of them that ended within the stated interval."""
     ratios: list[float]
     """Of the last runs: seconds measured over seconds predicted before."""
     loads: list[float]

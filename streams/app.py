@@ -19,6 +19,7 @@ from infra.settings import Settings, read_settings
 from infra.tenants import TenantsFile
 from streams.agents import admit, batch, control
 from streams.chunks import install_chunks, quick_settings
+from streams.learn import Learning
 from streams.policy.cost import Costs
 from streams.policy.cost_model import CostModel
 from streams.policy.validate import Models
@@ -62,8 +63,10 @@ def attach_admission(
     control.attach(app, control=ordering, topics=topics, metrics=metrics)
 
 
-def attach_batching(app: Any, settings: Settings, catalog: Catalog, publisher: Publisher, metrics: Metrics) -> batch.Batching:
-    """From the queues to `batches` (batch)."""
+def attach_batching(
+    app: Any, settings: Settings, catalog: Catalog, learning: Learning, publisher: Publisher, metrics: Metrics
+) -> batch.Batching:
+    """From the queues to `batches` (batch), from `workers` to `costs` (learn)."""
     options = batch.BatchOptions(
         brokers=settings.kafka.brokers,
         topics=settings.topics,
@@ -71,7 +74,7 @@ def attach_batching(app: Any, settings: Settings, catalog: Catalog, publisher: P
         batch_wait_s=settings.streams.batch_wait_s,
         session_timeout_s=settings.kafka.session_timeout_s,
     )
-    batching = batch.new_batching(options, catalog, publisher, metrics)
+    batching = batch.new_batching(options, catalog, learning, publisher, metrics)
     batch.attach(app, batching=batching, topics=settings.topics)
     return batching
 
@@ -85,11 +88,14 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     store = open_jobs(settings.store.jobs, settings.cassandra, settings.cache)
     publisher = Publisher(settings.kafka.brokers, client_id="darkroom-streams")
     app = new_app(settings)
-    attach_admission(app, settings, catalog, CostModel(catalog), store, publisher, metrics)
-    batching = attach_batching(app, settings, catalog, publisher, metrics)
+    reach, topics, costs = settings.kafka.brokers, settings.topics, CostModel(catalog)
+    learning = Learning(costs, brokers=reach, topics=topics, publisher=publisher, metrics=metrics)
+    attach_admission(app, settings, catalog, costs, store, publisher, metrics)
+    batching = attach_batching(app, settings, catalog, learning, publisher, metrics)
     async with observe("streams", settings.observe, ready=lambda: _ready(app)):
         following = asyncio.create_task(tenants.follow(), name="tenants")
         try:
+            await learning.start()
             await batching.start()
             await app.start()
             await _until(leave, app)
@@ -97,6 +103,7 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
             following.cancel()
             await batching.stop()
             await app.stop()
+            await learning.stop()
             await publisher.stop()
             await store.close()
 

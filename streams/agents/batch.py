@@ -23,6 +23,7 @@ from contracts.work import WorkerReport
 from streams.chunks import RawSchema
 from streams.chunks.watch import exit_process
 from streams.dispatch import Dispatcher, DispatchOptions
+from streams.learn import Learning
 from streams.policy.batching import Scheduler
 from streams.policy.fill import CatalogCaps
 from streams.scheduler import PoolScheduler
@@ -57,8 +58,9 @@ class BatchOptions(Struct, frozen=True, kw_only=True):
 class Batching:
     """The schedulers of all pools. Start it before the app, and stop it before the app, which then commits its work."""
 
-    def __init__(self, pools: Mapping[str, PoolScheduler], topics: Topics) -> None:
+    def __init__(self, pools: Mapping[str, PoolScheduler], topics: Topics, learning: Learning) -> None:
         self.pools = pools
+        self._learning = learning
         self._queues = {pool: set(topics.queues(pool).values()) for pool in pools}
 
     async def start(self) -> None:
@@ -86,6 +88,7 @@ class Batching:
     def reports(self, records: Iterable[Any]) -> None:
         """Reports of workers came."""
         for report in _readable(report_of, records):
+            self._learning.report(report)
             if report.pool in self.pools:
                 self.pools[report.pool].dispatcher.report(report)
 
@@ -96,7 +99,7 @@ class Batching:
                 pool.dispatcher.cancel(order.tenant, order.id)
 
 
-def new_batching(options: BatchOptions, catalog: Catalog, publisher: Publisher, metrics: Metrics) -> Batching:
+def new_batching(options: BatchOptions, catalog: Catalog, learning: Learning, publisher: Publisher, metrics: Metrics) -> Batching:
     """The schedulers of all pools that the topics name. `publisher` is for outcomes; who made it starts and stops it."""
 
     def scheduler(pool: str) -> PoolScheduler:
@@ -112,7 +115,7 @@ def new_batching(options: BatchOptions, catalog: Catalog, publisher: Publisher, 
         )
         return PoolScheduler(dispatcher, wire, options.topics, options.give_up)
 
-    return Batching({pool: scheduler(pool) for pool in options.topics.pools}, options.topics)
+    return Batching({pool: scheduler(pool) for pool in options.topics.pools}, options.topics, learning)
 
 
 def attach(app: Any, *, batching: Batching, topics: Topics) -> None:

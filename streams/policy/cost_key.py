@@ -38,6 +38,9 @@ PRIOR_VOTES = 2
 REFIT = 10
 """A new line once the runs grew by one in so many: the twelfth run of a size changes little, and a fit costs 0.2 ms."""
 
+GROWN = 1.1
+"""Times the runs: what is known of a key is written often while it is new, and seldom when one run more changes nothing."""
+
 JUDGED = 60
 """Predictions remembered with what came of them, to state the error of the next."""
 
@@ -54,7 +57,8 @@ class KeyCost:
     """Learns and predicts. `seed`: the table's line, at the height of the model's other keys on this device."""
 
     def __init__(self, about: Ran | LearnedCost, seed: Line) -> None:
-        self.runs = 0
+        self.runs = self.judged = self.held = 0
+        self._written = 0
         self._about = about
         self.loads: deque[float] = deque(maxlen=KEPT)
         self._seed = self._line = seed
@@ -81,7 +85,9 @@ class KeyCost:
         self._fresh += 1
         if self._fresh * REFIT >= sum(map(len, self._sizes.values())):
             self._fit()
-        return Checked(ratio=ratio, within=least <= run.seconds <= most)
+        within = least <= run.seconds <= most
+        self.judged, self.held = self.judged + 1, self.held + within
+        return Checked(ratio=ratio, within=within)
 
     def start(self, run: Ran) -> list[float]:
         """The first run after a load, or of its shape. Returns what the load cost, with what the run took longer for it."""
@@ -92,9 +98,14 @@ class KeyCost:
         self.loads.append(run.load_s + max(0.0, run.seconds - usual))
         return [self.loads[-1]]
 
+    @property
+    def due(self) -> bool:
+        """Whether it knows so much more than was written down that this should be written at once."""
+        return self.runs > self._written * GROWN
+
     def learned(self) -> LearnedCost:
-        """All there is to know, to be restored elsewhere."""
-        about = self._about
+        """All there is to know, to be written down and restored elsewhere."""
+        about, self._written = self._about, self.runs
         return LearnedCost(
             model=about.model,
             engine=about.engine,
@@ -102,6 +113,8 @@ class KeyCost:
             key=about.key,
             pixels=about.pixels,
             runs=self.runs,
+            judged=self.judged,
+            held=self.held,
             measured=list(self._all()),
             ratios=[round(one, 4) for one in self._ratios],
             loads=list(self.loads),
@@ -113,7 +126,8 @@ class KeyCost:
             self._keep(one)
         self._ratios.extend(one for one in known.ratios if one > 0)
         self.loads.extend(known.loads)
-        self.runs = known.runs
+        self.runs, self.judged, self.held = known.runs, known.judged, known.held
+        self._written = known.runs
         self._fit()
 
     def _keep(self, run: Measured) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from statistics import median
 
 from contracts.catalog import Catalog, Cost
@@ -79,10 +78,10 @@ class CostModel:
         model.ratios.append(run.seconds / self._table(run.model, run.pixels).seconds(work_in(run)))
         return known.learn(run)
 
-    def changed(self) -> Iterator[LearnedCost]:
-        """What was learned since this was asked last, to be written down."""
-        changed, self._changed = self._changed, {}
-        return (known.learned() for known in changed.values())
+    def changed(self, *, all: bool) -> list[LearnedCost]:
+        """What was learned and is to be written down: keys that know much more than before, or all that changed."""
+        names = [name for name, known in self._changed.items() if all or known.due]
+        return [self._changed.pop(name).learned() for name in names]
 
     def restore(self, learned: LearnedCost) -> None:
         """Take what another model learned, unless more is known here."""

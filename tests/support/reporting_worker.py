@@ -11,7 +11,7 @@ from uuid import uuid4
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from contracts.codec import Decoder, encode
-from contracts.work import Batch, WorkerReport
+from contracts.work import Batch, Ran, WorkerReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +33,8 @@ class ReportingWorker:
         self.models = ["noop@1"]
         self.slots = 2
         self.run_s = run_s
+        self.measured: list[Ran] = []
+        """Runs to tell of in the next report."""
         self._pool = pool
         self._topics = topics
         self._positions: dict[int, int] = {}
@@ -100,7 +102,9 @@ class ReportingWorker:
             positions=positions,
             models=self.models,
             slots=self.slots,
+            ran=self.measured,
         )
+        self.measured = []
         await self._producer.send_and_wait(self._topics.workers, encode(report), key=self.name.encode())
 
     def _generation(self) -> int:

@@ -22,6 +22,8 @@ from contracts.publish import Publisher
 from infra.settings import Settings, read_settings
 from streams.agents.batch import Batching, BatchOptions, attach, new_batching
 from streams.chunks import install_chunks, quick_settings
+from streams.learn import Learning
+from streams.policy.cost_model import CostModel
 
 
 def new_app(settings: Settings) -> Any:
@@ -50,9 +52,12 @@ async def serve(settings: Settings) -> None:
             session_timeout_s=settings.kafka.session_timeout_s,
             batch_wait_s=settings.streams.batch_wait_s,
         )
-        batching = new_batching(options, catalog, publisher, Metrics(CollectorRegistry()))
+        metrics, reach = Metrics(CollectorRegistry()), settings.kafka.bootstrap_servers
+        learning = Learning(CostModel(catalog), brokers=reach, topics=settings.topics, publisher=publisher, metrics=metrics)
+        batching = new_batching(options, catalog, learning, publisher, metrics)
         app = new_app(settings)
         attach(app, batching=batching, topics=settings.topics)
+        await learning.start()
         await batching.start()
         await app.start()
         told = asyncio.ensure_future(_tell(batching))
@@ -60,6 +65,7 @@ async def serve(settings: Settings) -> None:
         told.cancel()
         await batching.stop()
         await app.stop()
+        await learning.stop()
 
 
 async def _tell(batching: Batching) -> None:

@@ -15,7 +15,7 @@ from contracts.codec import Decoder, encode
 from contracts.events import Control
 from contracts.publish import Publisher
 from contracts.records import Record
-from contracts.work import Outcome
+from contracts.work import LearnedCost, Outcome, Ran
 from streams.chunks import STUCK_EXIT_STATUS
 from tests.support.eventually import eventually
 from tests.support.queued import queue_record, queued_job
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 outcome_of = Decoder(Outcome)
+learned_of = Decoder(LearnedCost)
 
 
 @asynccontextmanager
@@ -178,7 +179,33 @@ async def test_killed_schedulers_dispatch_every_job_once(bootstrap: str, topic_p
             assert await last.stop() == 0
 
 
-async def test_a_standby_goes_on_within_the_session_timeout(bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+def measured(runs: int) -> list[Ran]:
+    """Runs of one job that all took 7 seconds."""
+    run = Ran(key="noop@1/8", model="noop@1", engine="noop", device="cpu", pixels=64, rows=1, steps=4, row_steps=4, seconds=7.0)
+    return [run] * runs
+
+
+async def learned(bootstrap: str, settings: Settings) -> LearnedCost | None:
+    """What the last record says that is known of the runs."""
+    async with asking(bootstrap, "") as consumer:
+        place = TopicPartition(settings.topics.costs, 0)
+        consumer.assign([place])
+        await consumer.seek_to_beginning(place)
+        end, last = (await consumer.end_offsets([place]))[place], None
+        while await consumer.position(place) < end:
+            for records in (await consumer.getmany(timeout_ms=100)).values():
+                last = learned_of(records[-1].value)
+        return last
+
+
+async def knows(bootstrap: str, settings: Settings, *, runs: int) -> bool:
+    found = await learned(bootstrap, settings)
+    return found is not None and found.runs == runs and {one.seconds for one in found.measured} == {7.0}
+
+
+async def test_a_standby_goes_on_within_the_session_timeout_and_with_what_was_learned(
+    bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
     opened = system(bootstrap, topic_prefix, tmp_path)
     async with opened as (settings, scheduler, publisher), ReportingWorker(bootstrap, settings.topics) as worker:
         active = await scheduler()
@@ -190,11 +217,15 @@ async def test_a_standby_goes_on_within_the_session_timeout(bootstrap: str, topi
         await eventually(lambda: worker.ran[("second", 1)], what="dispatching survived the join")
         await eventually(lambda: two_members(settings), what="both are members")
         victim = await acting(active, standby)
+        worker.measured = measured(20)
+        await eventually(lambda: knows(bootstrap, settings, runs=20), what="what the runs took is written down")
         await queue(publisher, settings, ["third"], not_before=time.time() + 0.2)
         await victim.kill()
         killed = time.monotonic()
         await eventually(lambda: worker.ran[("third", 1)], what="the standby dispatched")
         assert time.monotonic() - killed < settings.kafka.session_timeout_s + 10
+        worker.measured = measured(10)
+        await eventually(lambda: knows(bootstrap, settings, runs=30), what="the standby knew of the runs before its time")
         assert set(ran([worker]).values()) == {1}
 
 
