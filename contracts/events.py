@@ -6,9 +6,11 @@ reference page are generated from this file (`python -m contracts.export`).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
+
+from contracts.errors import Code, ErrorCode
 
 NAME_PATTERN = r"^[A-Za-z0-9._:-]{1,128}\Z"
 """What an id or a tenant may look like."""
@@ -85,7 +87,13 @@ class Control(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class JobError(Struct, frozen=True, kw_only=True):
     """Why a job did not succeed."""
 
-    code: Annotated[str, Meta(description="Stable and machine-readable, e.g. invalid, busy, expired, out_of_memory.")]
+    code: Annotated[
+        Code,
+        Meta(
+            description="Stable and machine-readable: one of the [error codes](#error-codes).",
+            extra_json_schema={"examples": list(get_args(ErrorCode))},
+        ),
+    ]
     message: Annotated[str, Meta(description="For people; names the field where a field is at fault.")]
     retryable: Annotated[bool, Meta(description="Whether the same job sent again may succeed.")] = False
     retry_after_s: Annotated[float | None, Meta(description="When to try again (seconds from now).")] = None
@@ -159,7 +167,7 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One failed run of a job."""
 
     number: Annotated[int, Meta(description="1, 2, …")]
-    code: Annotated[str, Meta(description="Why it failed.")]
+    code: Annotated[Code, Meta(description="Why it failed: one of the [error codes](#error-codes).")]
     ended_at: float
     started_at: Annotated[float, Meta(description="When an engine took it; 0: none did.")] = 0.0
     worker: str = ""

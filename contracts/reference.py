@@ -9,6 +9,8 @@ from typing import Any, get_args
 import msgspec
 from msgspec import Struct, inspect
 
+from contracts.errors import MEANINGS
+
 INTRO = """# The contract
 
 Generated from `contracts/events.py` by `make schema`; the same in machine form: `contracts/schema/`
@@ -25,6 +27,9 @@ the same job: nothing new runs and its state is told again (`repeated`). The sam
 told on `status` and never on `results`. After a terminal state nothing that follows on `status` counts.
 """
 
+CODES = """All there are. `retryable` in the error itself says whether the same job sent again may succeed; where the table has
+"it depends", only that does. Treat a code that you do not know like `internal`: it came later than your copy of this page."""
+
 
 def reference_page(topics: Iterable[tuple[str, type[Struct], str]], nested: Sequence[type[Struct]]) -> str:
     """The page in Markdown: a table per topic, then one per struct that those are made of."""
@@ -37,7 +42,14 @@ def reference_page(topics: Iterable[tuple[str, type[Struct], str]], nested: Sequ
     inner = [one for _, kind, _ in listed for one in _structs_in(kind) if one not in done]
     for kind in dict.fromkeys([*nested, *inner]):
         parts += [f"\n## {kind.__name__}\n", _doc(kind) + "\n", _table(kind)]
+    parts += ["\n## Error codes\n", CODES + "\n", _codes()]
     return "\n".join(parts) + "\n"
+
+
+def _codes() -> str:
+    rows = ["| code | retryable | meaning |", "|---|---|---|"]
+    rows += [f"| `{code}` | {said.retryable} | {said.text} |" for code, said in MEANINGS.items()]
+    return "\n".join(rows)
 
 
 def _doc(kind: type[Struct]) -> str:

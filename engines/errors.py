@@ -6,6 +6,10 @@ Every error survives pickling, because engines usually live in a process of thei
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
+Code = Literal["engine_error", "unsupported", "out_of_memory", "poison", "engine_broken"]
+
 
 class EngineError(Exception):
     """Base of every error an engine raises on purpose.
@@ -14,14 +18,14 @@ class EngineError(Exception):
     when it runs again elsewhere.
     """
 
-    code = "engine_error"
+    code: ClassVar[Code] = "engine_error"
     retryable = False
 
 
 class Unsupported(EngineError):
     """This model cannot do what the request asks. Reject it: it will not succeed anywhere this model runs."""
 
-    code = "unsupported"
+    code: ClassVar[Code] = "unsupported"
 
     def __init__(self, field: str, message: str, request_id: str = "") -> None:
         super().__init__(field, message, request_id)
@@ -36,7 +40,7 @@ class Unsupported(EngineError):
 class Incompatible(Unsupported):
     """The request is fine but shares no forward pass with what runs now: admit it when the engine is empty."""
 
-    code = "incompatible"
+    code = "engine_error"
     retryable = True
 
 
@@ -57,7 +61,7 @@ class OutOfMemory(EngineError):
 class Poison(EngineError):
     """This one request breaks the computation (not-a-number latents, say). Its neighbours are well."""
 
-    code = "poison"
+    code: ClassVar[Code] = "poison"
 
     def __init__(self, request_id: str, message: str) -> None:
         super().__init__(request_id, message)
@@ -74,7 +78,6 @@ class EngineFault(EngineError):
     Whoever halves the batch finds the request that does it, if it is one.
     """
 
-    code = "engine_fault"
     retryable = True
 
 

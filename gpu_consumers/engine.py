@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from contracts.errors import ErrorCode
 from gpu_consumers.frames import (
     BROKEN,
     LENGTH,
@@ -71,7 +72,7 @@ class Listener(Protocol):
         """Jobs are over."""
         ...
 
-    def lost(self, run: int, code: str) -> None:
+    def lost(self, run: int, code: ErrorCode) -> None:
         """The process ended with this run in it; what was not told of it never will be."""
         ...
 
@@ -274,7 +275,7 @@ class EngineProcess:
         if self._failures >= HOPELESS:
             raise EngineWontStart(f"{self._failures} engine processes in a row ended without finishing a run")
 
-    def _cause(self, status: int | None) -> str:
+    def _cause(self, status: int | None) -> ErrorCode:
         if self._hung:
             return "engine_hung"
         by_kernel = status == -signal.SIGKILL and self._oom_kills() > self._oom_before

@@ -107,7 +107,7 @@ def verdict(source: Source, place: int, value: bytes | None, error: Invalid, now
     """The outcome of bytes that are no job, with the bytes in the dead letter; a result only if the id can be read."""
     loose = read_loosely(value)
     job_id, tenant = _name(loose, "id"), _name(loose, "tenant")
-    cause = JobError(code="invalid_batch", message=f"{error.field}: {error.reason}")
+    cause = JobError(code="internal", message=f"{error.field}: {error.reason}")
     silent = not (job_id and tenant)
     return Outcome(
         id=job_id,

@@ -12,6 +12,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from contracts.errors import Code
+
 LENGTH = struct.Struct("<I")
 BROKEN = 3
 """Exit status of an engine process whose engine broke down, after it told what became of the run."""
@@ -161,7 +163,7 @@ class Unmade(Struct, frozen=True, kw_only=True, array_like=True):
 
     place: int
     state: Literal["failed", "cancelled", "expired"]
-    code: str = ""
+    code: Code = "internal"
     message: str = ""
     retryable: bool = False
     lost: bool = False

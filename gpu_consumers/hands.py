@@ -172,7 +172,7 @@ class Hands:
         if made or unmade or report.over:
             self._delivery.put(flight, Told(run=report.run, made=made, unmade=unmade, over=report.over))
 
-    def lost(self, run: int, code: str) -> None:
+    def lost(self, run: int, code: ErrorCode) -> None:
         """The engine process ended in the middle of a run: one attempt of its jobs is gone."""
         flight = self._flights.get(run)
         if flight is not None:
@@ -202,7 +202,7 @@ class Hands:
             self.squeezes.note(flight.batch.key, sum(flight.entries[place].weight for place in places))
             self._changed()
 
-    def _fail_all(self, flight: Flight, code: str, message: str, *, lost: bool = False) -> None:
+    def _fail_all(self, flight: Flight, code: ErrorCode, message: str, *, lost: bool = False) -> None:
         unmade = [
             Unmade(place=p, state="failed", code=code, message=message, retryable=True, lost=lost) for p in sorted(flight.pending)
         ]

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from engines import Engine, EngineBroken, EngineError, Failed, OutOfMemory, Poison, Request, StepReport, Unsupported
-
-
-class EngineFault(EngineError):
-    """Something an engine did not foresee. Only the kind of exception is told: its text may quote the request."""
-
-    code = "engine_error"
-    retryable = True
+from engines import Engine, EngineBroken, EngineError, EngineFault, Failed, OutOfMemory, Poison, Request, StepReport, Unsupported
 
 
 class BatchRun:
@@ -135,4 +128,5 @@ class BatchRun:
 
 
 def _known(error: Exception) -> EngineError:
+    # Of what nobody foresaw only the kind is told: its text may quote the request.
     return error if isinstance(error, EngineError) else EngineFault(type(error).__name__)

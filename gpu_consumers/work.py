@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from contracts.errors import ErrorCode
 from contracts.events import Inputs
-from engines import Engine, EngineBroken, EngineError, Failed, Progress, Request, Shape, StepReport, Unsupported
+from engines import Engine, EngineBroken, EngineError, EngineFault, Failed, Progress, Request, Shape, StepReport, Unsupported
 from gpu_consumers import encode
 from gpu_consumers.bare import print_bare
 from gpu_consumers.frames import Made, Outgrown, Run, Started, Stepped, Task, Through, Told, Unmade, Warm, Warmed, pack
 from gpu_consumers.inbox import Inbox
 from gpu_consumers.leak import LeakGuard
-from gpu_consumers.run import BatchRun, EngineFault
+from gpu_consumers.run import BatchRun
 from gpu_consumers.shelf import Shelf
 from gpu_consumers.stopwatch import Stopwatch
 from gpu_consumers.tell import Send, Teller
@@ -149,7 +149,7 @@ def _cancelled(place: int) -> Unmade:
     return Unmade(place=place, state="cancelled", code="cancelled", message="cancelled by its owner")
 
 
-def _failed(place: int, code: str, message: str, *, retryable: bool) -> Unmade:
+def _failed(place: int, code: ErrorCode, message: str, *, retryable: bool) -> Unmade:
     return Unmade(place=place, state="failed", code=code, message=message, retryable=retryable)
 
 
@@ -193,7 +193,7 @@ def _told(order: Run, report: StepReport, squeezed: list[int], *, over: bool) ->
             unmade.append(_failed(place, error.code, str(error), retryable=error.retryable))
         except Exception as error:  # noqa: BLE001 - one picture must not cost the batch
             print_bare(type(error), error, error.__traceback__)
-            unmade.append(_failed(place, "encode_failed", type(error).__name__, retryable=True))
+            unmade.append(_failed(place, "internal", f"the files could not be made ({type(error).__name__})", retryable=True))
         else:
             made.append(Made(place=place, files=files, finished_at=now, run_s=one.run_s, gpu_s=one.share_s))
     return Told(run=order.run, made=made, unmade=unmade, over=over, squeezed=squeezed)
@@ -201,7 +201,8 @@ def _told(order: Run, report: StepReport, squeezed: list[int], *, over: bool) ->
 
 def _of_failed(failed: Failed) -> Unmade:
     error = failed.error
-    code, message = error.code, str(error)
+    code: ErrorCode = error.code
+    message = str(error)
     if isinstance(error, Unsupported) and error.field in INPUTS:
         message = f"inputs.{message}"
         code = UNREADABLE if error.field == "image" else code

@@ -8,6 +8,7 @@ import pytest
 
 from contracts.catalog import Catalog
 from contracts.codec import encode
+from contracts.errors import ErrorCode
 from contracts.events import Attempt, BatchInfo, JobError, Timings
 from contracts.work import Lost, Outcome, QueuedJob
 from streams.policy.cost_model import CostModel
@@ -29,7 +30,7 @@ CRASH = JobError(code="engine_crashed", message="the engine process ended during
 BATCH = BatchInfo(id="b", size=4, worker="gpu-1")
 
 
-def job(attempt: int = 1, codes: tuple[str, ...] = (), **changes: Any) -> QueuedJob:
+def job(attempt: int = 1, codes: tuple[ErrorCode, ...] = (), **changes: Any) -> QueuedJob:
     first = queued(place(read_job(EVENT), MODELS, COSTS), EVENT, source="3@77", submitted_at=1.0, admitted_at=2.0)
     history = [Attempt(number=n, code=code, ended_at=5.0) for n, code in enumerate(codes, start=1)]
     return msgspec.structs.replace(first, attempt=attempt, history=history, **changes)
@@ -48,7 +49,7 @@ def failed(error: JobError | None, job: QueuedJob, **changes: Any) -> Ending:
     return ending(outcome_of(job, error, **changes), 10.0, "0.1.0", USED)
 
 
-def tried(count: int, code: str = "out_of_memory", **changes: Any) -> QueuedJob:
+def tried(count: int, code: ErrorCode = "out_of_memory", **changes: Any) -> QueuedJob:
     """A job that failed so often by itself, in its next run."""
     return job(count + 1, (code,) * count, **changes)
 
