@@ -17,7 +17,7 @@ async def job_store(where: Where) -> AsyncIterator[JobStore]:
     """The store that the settings name, else that of the running system. Raises DarkroomError, BadSetting."""
     settings = read_settings()
     said = settings.store.jobs
-    store = open_jobs(said if said != Store().jobs else where.running().job_store, settings.cassandra)
+    store = open_jobs(said if said != Store().jobs else where.running().job_store, settings.cassandra, settings.cache)
     try:
         yield store
     except StoreUnavailable as error:

@@ -32,6 +32,18 @@ class RedisCache:
             pipe.set(self._link.prefix + key, value, px=int(ttl_s * 1000))
         await pipe.execute()
 
+    async def add(self, key: str, value: bytes, ttl_s: float) -> bool:
+        """Keep a value where there is none. False if there is one; True where nobody can tell, so that nobody waits."""
+        name = self._link.prefix + key
+        return bool(
+            await self._link.ask(lambda: self._link.redis.set(name, value, px=int(ttl_s * 1000), nx=True), otherwise=True)
+        )
+
+    async def drop(self, keys: Sequence[str]) -> None:
+        """Forget values."""
+        names = [self._link.prefix + key for key in keys]
+        await self._link.ask(lambda: self._link.redis.delete(*names), 0)
+
     async def close(self) -> None:
         """Let go of the connections."""
         await self._link.close()

@@ -1,4 +1,4 @@
-"""A job store with a memory in front: jobs sent again and again do not cost it a conditional write each.
+"""A job store with a memory in front: jobs sent, or asked for, again and again do not cost it a write or a read each.
 
 What is remembered of a job are facts that never change: whose body and record has its id, and, once it has ended, how.
 So a memory may be lost, old or shared, and still says nothing that the store would not. It never gives an id away.
@@ -7,7 +7,7 @@ So a memory may be lost, old or shared, and still says nothing that the store wo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from contracts.events import TERMINAL, State
 from contracts.work import Verdict
+from infra.jobstore.results import EndedJobs, ResultMemory
 from infra.jobstore.rules import Row, claimed, first
 from streams.ports import Claim, Claimed, JobRow, JobStore, Move, Note
 
@@ -24,11 +25,9 @@ KEPT_S = 86_400.0
 """How long a job is remembered after it was claimed or asked for in vain. Much shorter than any store keeps its row."""
 
 
-class Memory(Protocol):
+class Memory(ResultMemory, Protocol):
     """Where to remember. Whatever goes wrong there is a miss."""
 
-    async def get(self, keys: Sequence[str]) -> list[bytes | None]: ...
-    async def put(self, values: Mapping[str, bytes], ttl_s: float) -> None: ...
     async def close(self) -> None: ...
 
 
@@ -59,6 +58,7 @@ class RememberingJobs:
         self._store = store
         self._memory = memory
         self._store_name = name
+        self._ended = EndedJobs(store.get, memory)
 
     async def claim(self, claims: Sequence[Claim]) -> list[Claimed]:
         """See `JobStore.claim`."""
@@ -118,7 +118,7 @@ class RememberingJobs:
 
     async def get(self, tenant: str, id: str) -> JobRow | None:
         """See `JobStore.get`."""
-        return await self._store.get(tenant, id)
+        return await self._ended.get(tenant, id, self._name((tenant, id)))
 
     async def recent(self, tenant: str | None, state: State | None, limit: int) -> list[JobRow]:
         """See `JobStore.recent`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import logging
 import signal
 import time
@@ -38,6 +40,25 @@ async def test_a_value_comes_back_until_its_time_is_over(cache: RedisCache) -> N
     await remembered(cache)
     await cache.put({"short": b"1"}, 0.05)
     await eventually(lambda: gone(cache, "short"), what="the end of its time")
+
+
+async def test_of_many_who_ask_for_a_result_in_two_processes_one_reads_the_store(own_redis: TestRedis) -> None:
+    store, caches = CountedJobs(), [RedisCache(own_redis.settings) for _ in range(2)]
+    first, second = (RememberingJobs(store, one) for one in caches)
+    ids = map(str, itertools.count())
+
+    async def read_once() -> bool:
+        """With a new job each time: on a busy machine a question may be given up, and is then the store's."""
+        id, before = next(ids), store.reads
+        await store.claim([replace(CLAIM, id=id)])
+        await store.move([replace(END, id=id, result=b"r")])
+        rows = await asyncio.gather(*(jobs.get("acme", id) for jobs in (first, second) for _ in range(10)))
+        assert {row and row.result for row in rows} == {b"r"}
+        return store.reads == before + 1
+
+    await eventually(read_once, what="one read for twenty who asked")
+    for one in caches:
+        await one.close()
 
 
 async def gone(cache: RedisCache, key: str) -> bool:

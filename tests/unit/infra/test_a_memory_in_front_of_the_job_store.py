@@ -33,6 +33,16 @@ class Forgetful:
     async def put(self, values: Mapping[str, bytes], ttl_s: float) -> None:  # noqa: ARG002 - the port
         self.values |= {key: value for key, value in values.items() if not self._loses()}
 
+    async def add(self, key: str, value: bytes, ttl_s: float) -> bool:
+        if key in self.values:
+            return False
+        await self.put({key: value}, ttl_s)
+        return True
+
+    async def drop(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.values.pop(key, None)
+
     async def close(self) -> None:
         self.values.clear()
 
@@ -55,6 +65,7 @@ STEPS: st.SearchStrategy[Any] = st.lists(
         st.tuples(st.just("claim"), st.lists(st.tuples(NAMES, BODIES), min_size=1, max_size=4)),
         st.tuples(st.just("move"), st.lists(st.tuples(NAMES, ENDS), min_size=1, max_size=2)),
         st.tuples(st.just("cancel"), st.lists(st.tuples(NAMES, st.just({})), min_size=1, max_size=1)),
+        st.tuples(st.just("get"), st.lists(st.tuples(NAMES, st.just({})), min_size=1, max_size=1)),
     ),
     max_size=14,
 )
@@ -67,6 +78,8 @@ async def play(store: Any, steps: list[tuple[str, list[tuple[dict[str, Any], dic
             told.append(await store.claim([replace(CLAIM, **name, **body) for name, body in several]))
         elif verb == "move":
             told.append(await store.move([replace(END, **name, **end) for name, end in several]))
+        elif verb == "get":
+            told += [await store.get(name["tenant"], name["id"]) for name, _ in several]
         else:
             told.append(await store.cancel([(name["tenant"], name["id"]) for name, _ in several], 3.0))
     return told
@@ -182,3 +195,38 @@ def test_a_password_in_the_url_is_refused_without_being_repeated() -> None:
 def test_no_settings_object_shows_a_password() -> None:
     words = {"DARKROOM_CACHE_PASSWORD": "sesame-1", "DARKROOM_KAFKA_PASSWORD": "sesame-2", "DARKROOM_CACHE_URL": "redis://a:1/0"}
     assert "sesame" not in repr(read_settings(words))
+
+
+async def test_of_many_who_ask_for_a_job_that_just_ended_one_reads_the_store() -> None:
+    store = CountedJobs()
+    jobs = RememberingJobs(store, Forgetful())
+    await jobs.claim([CLAIM])
+    await jobs.move([END])
+    rows = await asyncio.gather(*(jobs.get("acme", "a") for _ in range(50)))
+    assert {row and row.result for row in rows} == {b"r"}
+    assert (await jobs.get("acme", "a")) == rows[0]
+    assert store.reads == 1
+
+
+async def test_a_reader_that_died_holds_nobody_up_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, memory = CountedJobs(), Forgetful()
+    jobs = RememberingJobs(store, memory)
+    await jobs.claim([CLAIM])
+    await jobs.move([END])
+    await memory.add("reads:job::4:acme:a", b"", 2.0)
+    asking = asyncio.create_task(jobs.get("acme", "a"))
+    await asyncio.sleep(0)
+    assert not asking.done()
+    memory.values.clear()  # the time of the lock is over
+    row = await asking
+    assert row is not None
+    assert row.result == b"r"
+
+
+async def test_a_job_that_has_not_ended_is_read_each_time() -> None:
+    jobs = RememberingJobs(CountedJobs(), Forgetful())
+    await jobs.claim([CLAIM])
+    before = await jobs.get("acme", "a")
+    await jobs.move([END])
+    after = await jobs.get("acme", "a")
+    assert (before and before.state, after and after.state) == ("queued", "succeeded")
