@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from contracts.publish import Publisher
 from contracts.records import Record
 from contracts.topics import Topics
 from infra.settings import Kafka, Models, Settings, Store, to_env
+from loadtest.storm.parts import command
 from tests.support.bad_jobs import CATALOG
 from tests.support.eventually import eventually
 
@@ -35,6 +35,8 @@ class Part:
     module: str
     settings: Settings
     log: Path
+    bug: str = ""
+    """One of `loadtest.storm.bugs`, planted before it begins."""
     process: asyncio.subprocess.Process | None = None
 
     @property
@@ -46,8 +48,9 @@ class Part:
         """Start it, or start it again."""
         env = {**os.environ, **to_env(self.settings)}
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", self.module]
-            self.process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=env, stdout=log, stderr=log)
+            self.process = await asyncio.create_subprocess_exec(
+                *command(self.module, self.bug), cwd=ROOT, env=env, stdout=log, stderr=log
+            )
 
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Signal it and wait for its end; returns its exit status."""

@@ -75,13 +75,13 @@ class Pool:
     reports: list[WorkerReport] = field(default_factory=list)
     workers: list[WorkerProcess] = field(default_factory=list)
 
-    async def start(self, **worker: Any) -> WorkerProcess:
+    async def start(self, module: str = "gpu_consumers.app", **worker: Any) -> WorkerProcess:
         """Start one more worker."""
         settings = msgspec.structs.replace(self.settings, worker=msgspec.structs.replace(self.settings.worker, **worker))
         log = self.folder / f"worker-{len(self.workers)}.log"
         with log.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "gpu_consumers.app", cwd=ROOT, env={**os.environ, **to_env(settings)}, stderr=stderr
+                sys.executable, "-m", module, cwd=ROOT, env={**os.environ, **to_env(settings)}, stderr=stderr
             )
         self.workers.append(WorkerProcess(process=process, log=log))
         return self.workers[-1]
@@ -168,12 +168,12 @@ class Pool:
 
 @asynccontextmanager
 async def pool(
-    bootstrap: str, prefix: str, folder: Path, catalog: Path, *, partitions: int = 4, **worker: Any
+    bootstrap: str, prefix: str, folder: Path, catalog: Path, *, partitions: int = 4, session_s: float = 2.0, **worker: Any
 ) -> AsyncIterator[Pool]:
     """Topics, and eyes on what the workers write; all workers are killed at the end."""
     settings = Settings(
-        kafka=Kafka(bootstrap_servers=bootstrap, prefix=f"{prefix}.", batch_partitions=partitions, session_timeout_s=2.0),
-        store=Store(objects=f"file://{folder / 'objects'}"),
+        kafka=Kafka(bootstrap_servers=bootstrap, prefix=f"{prefix}.", batch_partitions=partitions, session_timeout_s=session_s),
+        store=Store(jobs=f"sqlite:///{folder / 'jobs.db'}", objects=f"file://{folder / 'objects'}"),
         models=Models(catalog=str(catalog)),
         worker=Worker(**{"spool": str(folder / "spool"), **worker}),
     )
