@@ -40,6 +40,10 @@ class Running(Struct, frozen=True, kw_only=True):
     objects: str
     """Folder of the outputs: an output's `key` is a path below it. Another store's address if it is no folder."""
     job_store: str
+    catalog: str = ""
+    """File of the models."""
+    tenants: str = ""
+    """File of what tenants may use; empty: there is none."""
     logs: str
     processes: list[Process]
 

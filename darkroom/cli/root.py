@@ -17,7 +17,7 @@ from darkroom.cli import show
 from darkroom.errors import DarkroomError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
-VERBS = ("up", "demo", "submit", "watch", "cancel", "jobs", "status", "dead", "url", "bucket", "schema")
+VERBS = ("up", "demo", "submit", "watch", "cancel", "jobs", "status", "costs", "dead", "url", "bucket", "schema")
 
 
 class Verbs(click.Group):

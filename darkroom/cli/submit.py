@@ -38,13 +38,23 @@ from darkroom.save import save_outputs
 @click.option(
     "--degrade", type=click.Choice(("never", "allowed")), help="Whether fewer steps or pixels will do after two failures."
 )
+@click.option("--dry-run", is_flag=True, help="Send nothing: show the price and when it may be done, or why it is refused.")
 @click.option("--wait", is_flag=True, help="Wait for the result, showing its progress on stderr.")
 @click.option("--out", type=click.Path(path_type=Path), help="Wait, and save the picture here: a file, or a folder.")
 @click.option("--timeout", type=float, help="How long to wait (seconds).")
 @json_option
 @where_options
 def submit(
-    *, prompt: str, tenant: str, wait: bool, out: Path | None, timeout: float | None, json: bool, where: Where, **options: Any
+    *,
+    prompt: str,
+    tenant: str,
+    dry_run: bool,
+    wait: bool,
+    out: Path | None,
+    timeout: float | None,
+    json: bool,
+    where: Where,
+    **options: Any,
 ) -> int:
     """Send a job; prints its id.
 
@@ -55,7 +65,20 @@ def submit(
     """
     said = {name: value for name, value in options.items() if value is not None}
     job = build_job(prompt, tenant, said)
+    if dry_run:
+        return _try(job, json=json, where=where)
     return asyncio.run(_submit(job, wait=wait, out=out, timeout=timeout, json=json, where=where))
+
+
+def _try(job: Job, *, json: bool, where: Where) -> int:
+    from darkroom.cli import forecast  # the policy is only needed here
+
+    told = asyncio.run(forecast.ask(job, where))
+    if json:
+        show.json(told)
+    else:
+        show.line("\n".join(forecast.lines(told)))
+    return 0 if told.error is None else 1
 
 
 async def _submit(job: Job, *, wait: bool, out: Path | None, timeout: float | None, json: bool, where: Where) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from contracts.codec import Decoder
-from contracts.work import WorkerReport
+from contracts.work import QueuedHead, WorkerReport
 from darkroom.place import Place
 from darkroom.wire import consumer, options, reach
 
@@ -17,6 +18,12 @@ FRESH_S = 5.0
 
 TAIL = 500
 """Reports read from the end of `workers`: some seconds' worth of all of them."""
+
+
+SAMPLE = 200
+"""Waiting jobs whose prices are looked at: a queue may hold a million."""
+
+_head_of = Decoder(QueuedHead)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +54,42 @@ async def waiting(place: Place) -> list[Waiting]:
     for one, end in ends.items():
         lag[one.topic] += end - finished[readers[one.topic]].get(one, begins[one])
     return [Waiting(topic=name, records=count) for name, count in lag.items()]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backlog:
+    """Jobs of a pool and tier that wait, those that the scheduler holds included."""
+
+    jobs: int
+    gpu_s: float
+    """Predicted GPU-seconds, from the last `SAMPLE` of them."""
+
+
+async def backlog(place: Place, pool: str) -> dict[str, Backlog]:
+    """What waits for workers of a pool, by tier."""
+    queues = {tier: TopicPartition(name, 0) for tier, name in place.topics.queues(pool).items()}
+    group = place.topics.group("streams")
+    finished = (await _finished(place, {group}))[group]
+    reader = consumer(place, *(queue.topic for queue in queues.values()))
+    await reach(reader.start(), place)
+    try:
+        begins = await reach(reader.beginning_offsets(queues.values()), place)
+        ends = await reach(reader.end_offsets(queues.values()), place)
+        starts = {queue: max(finished.get(queue, 0), begins[queue]) for queue in queues.values()}
+        return {tier: await _backlog(reader, place, queue, starts[queue], ends[queue]) for tier, queue in queues.items()}
+    finally:
+        await reader.stop()
+
+
+async def _backlog(reader: AIOKafkaConsumer, place: Place, queue: TopicPartition, start: int, end: int) -> Backlog:
+    if start >= end:
+        return Backlog(jobs=0, gpu_s=0.0)
+    reader.seek(queue, max(start, end - SAMPLE))
+    prices: list[float] = []
+    while await reader.position(queue) < end:
+        records = (await reach(reader.getmany(queue, timeout_ms=500), place)).get(queue, [])
+        prices += [_head_of(record.value).price_s for record in records]
+    return Backlog(jobs=end - start, gpu_s=fmean(prices or [0.0]) * (end - start))
 
 
 async def _finished(place: Place, groups: set[str]) -> dict[str, dict[TopicPartition, int]]:

@@ -146,6 +146,8 @@ class System:
             topics={role: getattr(settings.topics, role) for role in ROLES},
             objects=_folder(settings.store.objects),
             job_store=settings.store.jobs,
+            catalog=settings.models.catalog,
+            tenants=str(Path(settings.tenants.file).resolve()) if settings.tenants.file else "",
             logs=str(self._options.data / "logs"),
             processes=[Process(name=part.name, pid=part.pid, http_port=part.http_port) for part in parts if part.pid],
         )

@@ -49,6 +49,11 @@ class CostModel:
             return known.estimate(work)
         return Estimate(self._seed(model, work.pixels, device).seconds(work), SEED_ERROR, None)
 
+    def measured(self, model: str, key: str, device: str = "") -> int:
+        """Runs of the key that the prediction rests on; 0: only the table, and what is known of the model's other keys."""
+        known = self._keys.get((device or self.usual(model), key), None)
+        return known.judged if known else 0
+
     def load_s(self, model: str, device: str = "") -> float:
         """See `Costs`."""
         known = self._models.get((device or self.usual(model), model))

@@ -150,6 +150,55 @@ def test_submit_of_a_failing_job_ends_with_status_1(up: Up) -> None:
     assert "width" in done.stdout
 
 
+def sent(up: Up) -> int:
+    """Records on `jobs`."""
+    reader = Consumer({"bootstrap.servers": up.servers, "group.id": "x"})
+    try:
+        places = [TopicPartition("jobs", one) for one in reader.list_topics("jobs", 10).topics["jobs"].partitions]
+        return sum(reader.get_watermark_offsets(place, 10)[1] for place in places)
+    finally:
+        reader.close()
+
+
+def test_a_dry_run_tells_what_a_job_would_cost_and_sends_nothing(up: Up) -> None:
+    with Client(data=up.data, tenant="acme") as client:
+        for seed in range(12):
+            client.submit(noop(seed=seed, width=72)).result(120)
+    asked = ["submit", "x", "--model", "noop", "--width", "72", "--dry-run", "--data", str(up.data)]
+    before = sent(up)
+
+    def forecast() -> dict[str, Any]:
+        done = command(*asked, "--json")
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout))
+
+    until(lambda: forecast()["price_runs"] >= 8)
+    told = forecast()
+    assert told["error"] is None
+    assert told["batch_key"] == "noop@1/text-to-image/72x64x1"
+    assert 0.002 <= told["price_s"] <= 0.1, "the engine sleeps for 2 ms; the table says 3.05"
+    assert (told["workers"], told["waiting_jobs"]) == (1, 0)
+    assert told["done_in_s"] == pytest.approx(told["price_s"], abs=0.001)
+    assert "measured runs" in command(*asked).stdout
+    assert sent(up) == before
+    rows = [json.loads(line) for line in command("costs", "--json", "--data", str(up.data)).stdout.splitlines()]
+    (row,) = [row for row in rows if row["key"] == told["batch_key"]]
+    assert row["runs"] >= 8
+    assert "72x64x1" in command("costs", "--data", str(up.data)).stdout
+
+
+WIDE = ["--task", "text-to-video", "--frames", "256", "--width", "4096", "--height", "4096", "--steps", "1000", "--count", "8"]
+
+
+@pytest.mark.parametrize(("options", "field"), [(["--width", "13"], "inputs.width"), (WIDE, "inputs")])
+def test_a_dry_run_refuses_what_admission_refuses(up: Up, options: list[str], field: str) -> None:
+    asked = ["submit", "x", "--model", "noop", *options, "--data", str(up.data)]
+    dry, real = command(*asked, "--dry-run", "--json"), command(*asked, "--wait", "--json")
+    assert (dry.returncode, real.returncode) == (1, 1)
+    assert json.loads(dry.stdout)["error"] == json.loads(real.stdout)["error"]
+    assert json.loads(dry.stdout)["error"]["message"].startswith(f"{field}: ")
+
+
 def test_watch_tells_a_job_from_its_beginning(up: Up) -> None:
     sent = command("submit", "x", "--model", "noop", "--json", "--data", str(up.data))
     job_id = json.loads(sent.stdout)["id"]

@@ -41,9 +41,10 @@ def test_wrong_usage_is_one_plain_line_and_status_2(arguments: list[str], capsys
     assert told.err.startswith("darkroom")
 
 
-@pytest.mark.parametrize(
-    "arguments", [["submit", "x"], ["watch"], ["cancel", "x"], ["jobs"], ["status"], ["dead", "list"], ["url", "x"]]
-)
+NEED_A_SYSTEM = "submit x,submit x --dry-run,watch,cancel x,jobs,status,costs,dead list,url x"
+
+
+@pytest.mark.parametrize("arguments", [one.split() for one in NEED_A_SYSTEM.split(",")])
 def test_without_a_system_one_line_says_so(
     arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
