@@ -14,7 +14,7 @@ else
 DEV := dev
 endif
 
-.PHONY: help install dev demo up test lint types arrows pytest format schema schema-check kafka bench storm chaos clean
+.PHONY: help install dev demo up test lint types arrows pytest format schema schema-check kafka bench simulate storm chaos clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ schema-check: dev ## fail if those differ from the code
 
 bench: install ## jobs per second: Darkroom and other task queues, on this machine
 	@$(BIN)/python -m loadtest.bench
+
+simulate: dev ## the scheduler against baselines and a bound, in simulated time
+	@$(BIN)/python -m loadtest.simulate
 
 storm: dev kafka ## everything struck at random under load, and an oracle over what is left (SEED=1 JOBS=2000 BROKERS=1)
 	@$(BIN)/python -m loadtest.storm --seed $(or $(SEED),1) --jobs $(or $(JOBS),2000) --brokers $(or $(BROKERS),1)

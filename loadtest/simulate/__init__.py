@@ -1,0 +1,1 @@
+"""A discrete-event simulator that drives the scheduler's own code, baselines beside it, and a bound above them."""
