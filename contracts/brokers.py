@@ -98,10 +98,10 @@ def client_options(brokers: Reach) -> dict[str, Any]:
     return options
 
 
-async def knock(brokers: Reach) -> None:
+async def knock(brokers: Reach) -> bool:
     """Try to be let in: clients of Kafka take a refusal for an outage, and try again for ever.
 
-    Raises `TurnedAway` if the first broker that answers refuses us; returns if it does not, or none answers yet.
+    Whether a broker answers. Raises `TurnedAway` if the first one that does refuses us.
     """
     options = client_options(brokers)
     for host, port, _ in collect_hosts(options.pop("bootstrap_servers")):
@@ -115,8 +115,9 @@ async def knock(brokers: Reach) -> None:
                 if refusal:
                     raise TurnedAway(refusal) from None
             else:
-                return await _look_around(conn, **options)
-    return None
+                await _look_around(conn, **options)
+                return True
+    return False
 
 
 async def _look_around(conn: Any, sasl_mechanism: str = "", **_: Any) -> None:

@@ -15,11 +15,12 @@ from typing import Any, NoReturn
 import msgspec
 import uvloop
 
-from contracts.brokers import TurnedAway, knock
+from contracts.brokers import TurnedAway
 from contracts.catalog import Catalog
 from contracts.metrics import Metrics
 from contracts.publish import Publisher
 from contracts.records import Publishing
+from contracts.waiting import reached
 from contracts.work import WorkerReport
 from gpu_consumers.backlog import Backlog
 from gpu_consumers.cancels import follow
@@ -96,15 +97,16 @@ class Worker:
         """Work until `stop`, then finish what runs and leave."""
         await self.backlog.open()
         await self.consumer.start(self._change)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(one) for one in self._parts()]
-                await stop.wait()
-                await self._leave()
-                await ended(running)
-        finally:
-            await self.consumer.stop()
-            self._spool.close()
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(one) for one in self._parts()]
+            await stop.wait()
+            await self._leave()
+            await ended(running)
+
+    async def close(self) -> None:
+        """Leave the group, if it came to be a member, and let go of the spool."""
+        await self.consumer.stop()
+        self._spool.close()
 
     def _parts(self) -> Iterator[Coroutine[Any, Any, None]]:
         control = self._settings.topics.control
@@ -209,14 +211,19 @@ async def main(settings: Settings) -> None:
     stop = asyncio.Event()
     for one in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(one, stop.set)
-    await knock(settings.kafka.brokers)
     catalog = with_threads(open_catalog(settings.models), settings.models.threads)
     publisher = Publisher(settings.kafka.brokers, client_id="darkroom-worker")
     worker = Worker(settings, catalog, publisher, Metrics())
-    async with publisher, observe("worker", settings.observe, ready=lambda: worker.ready):
-        log.info("worker starts", extra={"worker": worker.name, "pool": settings.worker.pool})
-        await worker.serve(stop)
-        log.info("worker left", extra={"worker": worker.name})
+    async with observe("worker", settings.observe, ready=lambda: worker.ready):
+        try:
+            if await reached(settings.kafka.brokers, stop):
+                await publisher.start()
+                log.info("worker starts", extra={"worker": worker.name, "pool": settings.worker.pool})
+                await worker.serve(stop)
+                log.info("worker left", extra={"worker": worker.name})
+        finally:
+            await worker.close()
+            await publisher.stop()
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ from typing import Any
 
 import faust
 
-from contracts.brokers import Brokers, knock
+from contracts.brokers import Brokers
 from contracts.catalog import Catalog
 from contracts.metrics import Metrics
 from contracts.publish import Publisher
+from contracts.waiting import reached
 from infra.catalog import open_catalog
 from infra.jobstore import open_jobs
 from infra.observe import observe
@@ -81,7 +82,6 @@ def attach_batching(
 
 async def serve(settings: Settings, leave: asyncio.Event) -> None:
     """Admit and schedule until `leave` is set. Raises `Crashed`."""
-    await knock(settings.kafka.brokers)
     metrics = Metrics()
     catalog = open_catalog(settings.models)
     tenants = TenantsFile(settings.tenants.file)
@@ -93,6 +93,8 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     attach_admission(app, settings, catalog, costs, store, publisher, metrics)
     batching = attach_batching(app, settings, catalog, learning, publisher, metrics)
     async with observe("streams", settings.observe, ready=lambda: _ready(app)):
+        if not await reached(reach, leave):
+            return await store.close()
         following = asyncio.create_task(tenants.follow(), name="tenants")
         try:
             await learning.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Collection
 from functools import partial
@@ -11,11 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
 
-from contracts.brokers import client_options, knock
+from contracts.brokers import client_options
 from contracts.metrics import Metrics
 from contracts.publish import new_producer
+from contracts.waiting import reached
 from infra.catalog import open_catalog
 from infra.jobstore import open_jobs
 from infra.objects.connect import open_objects
@@ -26,8 +25,6 @@ from streams.ports import ObjectRemover
 from streams.process import main
 from streams.settle import Settle
 
-log = logging.getLogger(__name__)
-
 FETCH_WAIT_MS = 25
 """How long the broker may hold an empty answer. A partition that is not part of the fetch under way waits it out."""
 
@@ -36,8 +33,6 @@ STOP_S = 5.0
 
 TRANSACTION_S = 30.0
 """After this the broker aborts a transaction by itself, so that readers are not kept waiting by a process that hangs."""
-
-RETRY_S = 1.0
 
 
 class Lanes(ConsumerRebalanceListener):
@@ -116,7 +111,6 @@ def darkroom_version() -> str:
 
 async def serve(settings: Settings, leave: asyncio.Event) -> None:
     """Settle until `leave` is set."""
-    await knock(settings.kafka.brokers)
     metrics = Metrics()
     topics = settings.topics
     store = open_jobs(settings.store.jobs, settings.cassandra)
@@ -134,24 +128,13 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     consumer.subscribe([topics.outcomes], listener=lanes)
     async with observe("settle", settings.observe, ready=lambda: lanes.ready):
         try:
-            if await _started(consumer, leave):
+            if await reached(settings.kafka.brokers, leave):
+                await consumer.start()
                 await leave.wait()
         finally:
             await lanes.stop()
             await consumer.stop()
             await store.close()
-
-
-async def _started(consumer: AIOKafkaConsumer, leave: asyncio.Event) -> bool:
-    while not leave.is_set():
-        try:
-            await consumer.start()
-        except (KafkaError, OSError) as error:
-            log.warning("no broker answers (%s), again in %.0f s", type(error).__name__, RETRY_S)
-            await asyncio.sleep(RETRY_S)
-        else:
-            return True
-    return False
 
 
 if __name__ == "__main__":
