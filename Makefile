@@ -6,6 +6,8 @@ EXTRAS ?=
 # Extras that PyPI alone can serve. Not tensorrt: its package fetches the real one from the vendor's own host.
 ALL_EXTRAS := cassandra redis s3 torch
 TESTS ?= tests/unit tests/contract tests/integration
+# Tests mostly wait for servers and processes: two at a time on two cores. Each of the two starts a Kafka of its own.
+WORKERS ?= 2
 PYTEST := $(BIN)/pytest
 ifdef ALL
 DEV := dev $(ALL_EXTRAS)
@@ -46,8 +48,8 @@ arrows: dev ## who may import whom, by import-linter
 kafka: dev
 	@$(BIN)/python -m infra.local.warm
 
-pytest: dev kafka ## the tests alone (TESTS="…" for some)
-	@$(PYTEST) --durations=10 --durations-min=1 $(TESTS)
+pytest: dev kafka ## the tests alone (TESTS="…" for some; WORKERS=0: one after the other)
+	@$(PYTEST) -n $(WORKERS) --dist loadgroup --durations=10 --durations-min=1 $(TESTS)
 
 format: dev ## rewrite the code in the project's style
 	@$(BIN)/ruff check --fix --quiet --exit-zero && $(BIN)/ruff format --quiet

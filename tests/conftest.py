@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from tests.support.redises import TestRedis
 
 
+DEAR = ("cassandra", "s3")
+"""Servers that take long to start: the tests that share one run where it is."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests together when several processes share them, and those of a dear server as well."""
+    for item in items:
+        dear = [name for name in DEAR if name in getattr(item, "fixturenames", ())]
+        item.add_marker(pytest.mark.xdist_group(dear[0] if dear else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
     """One broker for the whole run, started by the first test that asks. Leave it running; see `own_kafka`."""
