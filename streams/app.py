@@ -65,7 +65,13 @@ def attach_admission(
 
 
 def attach_batching(
-    app: Any, settings: Settings, catalog: Catalog, learning: Learning, publisher: Publisher, metrics: Metrics
+    app: Any,
+    settings: Settings,
+    catalog: Catalog,
+    learning: Learning,
+    tenants: TenantsFile,
+    publisher: Publisher,
+    metrics: Metrics,
 ) -> batch.Batching:
     """From the queues to `batches` (batch), from `workers` to `costs` (learn)."""
     options = batch.BatchOptions(
@@ -74,6 +80,7 @@ def attach_batching(
         window_jobs=settings.streams.window_jobs,
         batch_wait_s=settings.streams.batch_wait_s,
         session_timeout_s=settings.kafka.session_timeout_s,
+        weight=lambda tenant: tenants.of(tenant).weight,
     )
     batching = batch.new_batching(options, catalog, learning, publisher, metrics)
     batch.attach(app, batching=batching, topics=settings.topics)
@@ -91,7 +98,7 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     reach, topics, costs = settings.kafka.brokers, settings.topics, CostModel(catalog)
     learning = Learning(costs, brokers=reach, topics=topics, publisher=publisher, metrics=metrics)
     attach_admission(app, settings, catalog, costs, store, publisher, metrics)
-    batching = attach_batching(app, settings, catalog, learning, publisher, metrics)
+    batching = attach_batching(app, settings, catalog, learning, tenants, publisher, metrics)
     async with observe("streams", settings.observe, ready=lambda: _ready(app)):
         if not await reached(reach, leave):
             return await store.close()

@@ -13,4 +13,5 @@ def play(scenario: Scenario, policy: str, scale: float = 1.0) -> Run:
     """Run it."""
     catalog = catalog_of(scenario)
     caps = CatalogCaps(catalog)
-    return Simulation(scenario, POLICIES[policy](caps), caps, CostModel(catalog), name=policy, scale=scale).run()
+    costs = CostModel(catalog)
+    return Simulation(scenario, POLICIES[policy](caps, costs), caps, costs, name=policy, scale=scale).run()

@@ -26,6 +26,7 @@ from streams.dispatch import Dispatcher, DispatchOptions
 from streams.learn import Learning
 from streams.policy.batching import Scheduler
 from streams.policy.fill import CatalogCaps
+from streams.policy.shares import Weight, equal
 from streams.scheduler import PoolScheduler
 from streams.wire import KafkaWire
 
@@ -50,6 +51,8 @@ class BatchOptions(Struct, frozen=True, kw_only=True):
     """How long an idle worker waits for company for the only job there is."""
     session_timeout_s: float = 6.0
     """How long a silent process keeps its queues."""
+    weight: Weight = equal
+    """Of a tenant."""
     clock: Callable[[], float] = time.time
     give_up: Callable[[str], None] = exit_process
     """Called with the reason when a scheduler is stuck; ends the process, so that a standby takes over."""
@@ -107,7 +110,9 @@ def new_batching(options: BatchOptions, catalog: Catalog, learning: Learning, pu
         dispatcher = Dispatcher(
             pool=pool,
             topics=options.topics,
-            scheduler=Scheduler(CatalogCaps(catalog), batch_wait_s=options.batch_wait_s),
+            scheduler=Scheduler(
+                CatalogCaps(catalog), batch_wait_s=options.batch_wait_s, costs=learning.costs, weight=options.weight
+            ),
             wire=wire,
             metrics=metrics,
             options=DispatchOptions(window_jobs=options.window_jobs, away_s=options.session_timeout_s * SAFE_SHARE),

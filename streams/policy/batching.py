@@ -10,16 +10,20 @@ only when no job in the window can run on it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from msgspec import Struct
 
-from contracts.events import TIERS, Tier
+from contracts.events import TIERS
 from contracts.work import WorkerReport
+from streams.policy.bill import Bill, Predicted, Prices
+from streams.policy.cost import Costs
 from streams.policy.fill import Caps, fill
 from streams.policy.floor import Floor
 from streams.policy.recall import Recall
+from streams.policy.shares import Weight, equal
+from streams.policy.turn import Turn, next_turn
 from streams.policy.window import Waiting, Window
 from streams.policy.workers import Worker, Workers
 
@@ -41,16 +45,25 @@ class Formed(Struct, frozen=True, kw_only=True, eq=False):
     worker: str
     partition: int
     """Of `batches.<pool>`."""
+    paid: Sequence[float] = ()
+    """What each job's tenant was charged."""
+    seconds: float = 0.0
+    """How long it is predicted to run."""
 
 
 class Scheduler:
     """One pool's window, workers and turn."""
 
-    def __init__(self, caps: Caps, *, batch_wait_s: float, floor: Floor | None = None) -> None:
+    def __init__(
+        self, caps: Caps, *, batch_wait_s: float, costs: Costs | None = None, weight: Weight = equal, floor: Floor | None = None
+    ) -> None:
+        """`costs`: predicts batches; without it a job costs its price, in company or alone."""
         self.caps = caps
-        self.window = Window()
+        self.window = Window(weight)
         self.workers = Workers()
         self.floor = floor or Floor()
+        self._costs = costs
+        self._weight = weight
         self._batch_wait_s = batch_wait_s
         self._flights: dict[tuple[str, str, int], list[Waiting]] = {}
         """Jobs that left the window and are not safely elsewhere yet: their records, to be done with together."""
@@ -76,7 +89,8 @@ class Scheduler:
             return ()
         if held.head.attempt > job.head.attempt:
             return (job,)
-        self.window.replace(held, job, now)
+        self.window.remove(held)
+        self.window.add(job, now)
         return (held,)
 
     def cancel(self, tenant: str, id: str) -> Waiting | None:
@@ -107,18 +121,20 @@ class Scheduler:
         """The next batch, or None if nothing can go. What it takes stays out of the window unless `failed` is called."""
         self.window.start_due(now)
         self._company_until = None
-        free, held_back = list(self.workers.free(now)), set[Waiting]()
-        while free:
-            lead, out_of_turn = self._lead(free, held_back)
-            if lead is None:
-                break
-            worker = _best(free, lead.head.model)
-            if not self._may_find_company(lead, worker, now):
-                return self._take(self._batch(lead, worker, now), worker, out_of_turn=out_of_turn)
-            # The worker is kept for it meanwhile: a less important job must not slip in front.
-            held_back.add(lead)
-            free.remove(worker)
-        return None
+        free, held_back = list(self.workers.free(now)), list[Waiting]()
+        try:
+            while free and (turn := self._turn(free, now)) is not None:
+                worker = _best(free, turn.job.head.model)
+                if not self._may_find_company(turn.job, worker, now):
+                    return self._take(turn, worker, now)
+                # The worker is kept for it meanwhile: a less important job must not slip in front.
+                self.window.hide(turn.job)
+                held_back.append(turn.job)
+                free.remove(worker)
+            return None
+        finally:
+            for job in held_back:
+                self.window.show(job)
 
     def wake_at(self) -> float | None:
         """When to ask again though nothing happened."""
@@ -167,11 +183,14 @@ class Scheduler:
         self._attempts[tenant, id] = max(attempt, self._attempts.get((tenant, id), 0))
 
     def failed(self, formed: Formed, now: float) -> list[Waiting]:
-        """The batch was certainly not written: its jobs wait again, in front. Returns the records that are done with."""
+        """The batch was certainly not written: its jobs wait again, in their places. Returns the records that are done with."""
         self.workers.unsent(formed.partition)
         done: list[Waiting] = []
-        for job in reversed(formed.jobs):
-            done += self._land_again(self._flights.pop(_run(job)), now)
+        for job, paid in zip(formed.jobs, formed.paid, strict=True):
+            records = self._flights.pop(_run(job))
+            if records:
+                self.window.refund(job, paid)
+            done += self._land_again(records, now)
         return done
 
     def _land_again(self, records: list[Waiting], now: float) -> list[Waiting]:
@@ -183,44 +202,24 @@ class Scheduler:
             return records
         if held is not None:
             self.window.remove(held)
-        self.window.add(records[-1], now, front=True)
+        self.window.add(records[-1], now)
         return [*records[:-1], *([held] if held else [])]
 
     def forget_jobs(self) -> None:
         """The records belong to someone else now, or will be delivered again: none of them is anyone's business here."""
-        self.window = Window()
+        self.window = Window(self._weight)
         self._company_until = None
         for flight in self._flights.values():
             flight.clear()
 
     def could_run(self, now: float) -> bool:
         """Whether a free worker and a job for it are both here: true for long means that the caller is stuck."""
-        return self._lead(self.workers.free(now), ())[0] is not None
+        return self._turn(self.workers.free(now), now) is not None
 
-    def _lead(self, free: Sequence[Worker], skip: Collection[Waiting]) -> tuple[Waiting | None, bool]:
-        """The job whose turn it is among those that a free worker can run, and whether it goes out of turn."""
+    def _turn(self, free: Sequence[Worker], now: float) -> Turn | None:
+        """Whose turn it is of those that a free worker can run."""
         able: set[str] = set().union(*(worker.warmth for worker in free))
-        for tier in self.floor.creditors():
-            job = self._first(tier, able, skip)
-            if job is not None and self.floor.covers(tier, job.head.price_s):
-                return job, True
-        for tier in TIERS:
-            job = self._first(tier, able, skip)
-            if job is not None:
-                return job, False
-        return None, False
-
-    def _first(self, tier: Tier, models: Container[str], skip: Collection[Waiting]) -> Waiting | None:
-        """The oldest job of a tier that runs on one of these models: a look at each."""
-        best: Waiting | None = None
-        for model, lane in self.window.models(tier).items():
-            job = lane.first(skip) if model in models else None
-            if job is not None and (best is None or job.offset < best.offset):
-                best = job
-        return best
-
-    def _batch(self, lead: Waiting, worker: Worker, now: float) -> list[Waiting]:
-        return fill(lead, self.window.companions(lead.key), self._limit(lead, worker, now))
+        return next_turn(self.window, self.floor, able, now)
 
     def _limit(self, lead: Waiting, worker: Worker, now: float) -> float:
         return min(self.caps.limit(lead.head), worker.limit(lead.head.batch_key, now))
@@ -235,12 +234,28 @@ class Scheduler:
         self._company_until = min(until, self._company_until or until)
         return True
 
-    def _take(self, jobs: Sequence[Waiting], worker: Worker, *, out_of_turn: bool) -> Formed:
-        for job in jobs:
+    def _take(self, turn: Turn, worker: Worker, now: float) -> Formed:
+        lead, paid = turn.job, list[float]()
+        bill, limit = self._bill(lead, worker), self._limit(lead, worker, now)
+
+        def take(job: Waiting) -> None:
             self._take_off(job)
-        cost = sum(job.head.price_s for job in jobs)
-        self.floor.served(jobs[0].tier, cost, self.window.jobs, out_of_turn=out_of_turn)
-        return Formed(jobs=jobs, worker=worker.name, partition=self.workers.reserve(worker))
+            share, shares = self.window.share(job), self.window.shares[job.tier]
+            paid.append(shares.charge(share, bill.add(job)))
+
+        shares = self.window.shares[lead.tier]
+        shares.turn(turn.share)
+        take(lead)
+        shares.expect(bill.seconds * limit / lead.weight)
+        jobs = fill(lead, self.window, limit, now, take) if limit > lead.weight and bill.pays() else [lead]
+        self.floor.served(lead.tier, bill.seconds, self.window.jobs, out_of_turn=turn.out_of_turn)
+        partition = self.workers.reserve(worker)
+        return Formed(jobs=jobs, worker=worker.name, partition=partition, paid=paid, seconds=bill.seconds)
+
+    def _bill(self, lead: Waiting, worker: Worker) -> Bill:
+        if self._costs is None:
+            return Prices()
+        return Predicted(self._costs, lead, worker.report.device, 0.0)
 
     def _take_off(self, job: Waiting) -> None:
         self.window.remove(job)

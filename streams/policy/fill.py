@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 from contracts.catalog import Catalog, ModelSpec
 from contracts.events import Tier
 from contracts.topics import MAX_RECORD_BYTES
 from contracts.work import QueuedHead
-from streams.policy.window import Lane, Waiting
+from streams.policy.lane import Lane
+from streams.policy.shares import Share
+from streams.policy.window import Waiting, Window
 
 MAX_BATCH_BYTES = MAX_RECORD_BYTES - 65_536
 """Bytes of jobs in one batch: the record has to fit its topic, with its envelope."""
@@ -59,20 +61,55 @@ def _branches(guidance: float) -> int:
     return 2 if guidance > 1 else 1
 
 
-def fill(lead: Waiting, companions: Mapping[Tier, Lane], limit: float) -> list[Waiting]:
-    """The batch of `lead` and of jobs with its key, by tier and age, until the limit is reached."""
-    batch, room, space = [lead], limit - lead.weight, MAX_BATCH_BYTES - len(lead.body)
-    misfits = 0
-    for job in _others(lead, companions):
-        if room < 1 or misfits > MISFITS:
-            break
-        if job.weight <= room and len(job.body) < space:
-            batch.append(job)
-            room, space = room - job.weight, space - len(job.body) - 1
-        else:
-            misfits += 1
-    return batch
+def fill(lead: Waiting, window: Window, limit: float, now: float, take: Callable[[Waiting], None]) -> list[Waiting]:
+    """The batch of `lead`, which has left the window, and of jobs with its key, by tier and turn, until the limit is reached.
+
+    `take` lets a job leave the window, and charges it: who has just got a job in has to wait for the others.
+    """
+    filling = _Filling([lead], limit - lead.weight, MAX_BATCH_BYTES - len(lead.body))
+    for tier, lane in window.companions(lead.key).items():
+        while filling.wants_more() and (line := lane.front()) is not None:
+            # A less important tier only takes what room is left over; within the tier others wait for their turn.
+            if tier == lead.tier and not _may_join(window, tier, line.share):
+                break
+            place = line.first(now)
+            if place is not None and filling.fits(place.job):
+                take(place.job)
+            elif place is not None:
+                lane.remove(place.job)
+                filling.misfits.append((lane, place.job))
+    for lane, job in filling.misfits:
+        lane.push(job, window.share(job))
+    return filling.batch
 
 
-def _others(lead: Waiting, companions: Mapping[Tier, Lane]) -> Iterator[Waiting]:
-    return (job for lane in companions.values() for job in lane if job is not lead)
+def _may_join(window: Window, tier: Tier, share: Share) -> bool:
+    shares = window.shares[tier]
+    if not shares.may_run(share):
+        window.catch_up(tier)
+    return shares.may_run(share)
+
+
+class _Filling:
+    """A batch that has room."""
+
+    __slots__ = ("batch", "misfits", "room", "space")
+
+    def __init__(self, batch: list[Waiting], room: float, space: int) -> None:
+        self.batch = batch
+        self.room = room
+        self.space = space
+        """Bytes."""
+        self.misfits: list[tuple[Lane, Waiting]] = []
+
+    def wants_more(self) -> bool:
+        return self.room >= 1 and len(self.misfits) <= MISFITS
+
+    def fits(self, job: Waiting) -> bool:
+        """Whether it does; then it is in."""
+        if job.weight > self.room or len(job.body) >= self.space:
+            return False
+        self.batch.append(job)
+        self.room -= job.weight
+        self.space -= len(job.body) + 1
+        return True

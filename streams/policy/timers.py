@@ -41,6 +41,15 @@ class Timers(Generic[T]):
             heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
+    def due(self, until: float) -> T | None:
+        """The earliest item whose time comes by then, if it is still alive. It stays."""
+        at = self.next_time()
+        return self._heap[0][2] if at is not None and at <= until else None
+
+    def drop(self) -> None:
+        """Forget the earliest item."""
+        heappop(self._heap)
+
     def _sweep(self) -> None:
         self._heap = [entry for entry in self._heap if self._alive(entry[2])]
         heapify(self._heap)

@@ -1,17 +1,18 @@
 """Jobs that wait for a worker: who is next in each tier, and who could share a forward pass with whom.
 
-Every operation costs O(1), or O(log n) where a time is involved, whatever the backlog.
+Every operation costs O(1) or O(log n), whatever the backlog.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 
 from msgspec import Struct
 
 from contracts.events import TIERS, Tier
 from contracts.work import QueuedHead
+from streams.policy.lane import Lane
+from streams.policy.shares import Share, Shares, Weight, equal
 from streams.policy.timers import Timers
 
 
@@ -41,48 +42,12 @@ class Waiting(Struct, frozen=True, kw_only=True, eq=False):
         return f"{head.batch_key}|{head.group}" if head.group else head.batch_key
 
 
-class Lane:
-    """Jobs in the order in which they go. A linked dictionary: any job leaves it in O(1) and leaves nothing behind.
-
-    The seam for fairness: what decides between tenants of one tier replaces this class.
-    """
-
-    __slots__ = ("_jobs",)
-
-    def __init__(self) -> None:
-        self._jobs: OrderedDict[tuple[str, str], Waiting] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._jobs)
-
-    def __iter__(self) -> Iterator[Waiting]:
-        return iter(self._jobs.values())
-
-    def push(self, job: Waiting) -> None:
-        """To the end, or to the place of the record of the same job that is here already."""
-        self._jobs[job.name] = job
-
-    def push_front(self, job: Waiting) -> None:
-        """Before all others."""
-        self._jobs[job.name] = job
-        self._jobs.move_to_end(job.name, last=False)
-
-    def remove(self, job: Waiting) -> None:
-        """Out of the middle, too."""
-        del self._jobs[job.name]
-
-    def first(self, skip: Container[Waiting]) -> Waiting | None:
-        """The first that is not to be skipped; few ever are."""
-        for job in self._jobs.values():
-            if job not in skip:
-                return job
-        return None
-
-
 class Window:
     """All jobs that the scheduler holds: those that may go now, and those that have to wait for a time first."""
 
-    def __init__(self) -> None:
+    def __init__(self, weight: Weight = equal) -> None:
+        self.shares = {tier: Shares(weight) for tier in TIERS}
+        """What each tenant of a tier has had."""
         self.jobs = dict.fromkeys(TIERS, 0)
         self.bytes = dict.fromkeys(TIERS, 0)
         self.price = dict.fromkeys(TIERS, 0.0)
@@ -109,8 +74,8 @@ class Window:
     def _is_delayed(self, job: Waiting) -> bool:
         return job in self._delayed
 
-    def add(self, job: Waiting, now: float, *, front: bool = False) -> None:
-        """Take a job in; its name must not be here already. `front`: it goes before the others of its tier."""
+    def add(self, job: Waiting, now: float) -> None:
+        """Take a job in; its name must not be here already."""
         self._all[job.name] = job
         self._count(job, 1)
         self._watch_deadline(job)
@@ -118,7 +83,7 @@ class Window:
             self._delayed.add(job)
             self._starts.add(job.head.not_before, job)
         else:
-            self._enter(job, front=front)
+            self._enter(job)
 
     def remove(self, job: Waiting) -> None:
         """Let a job go."""
@@ -129,28 +94,11 @@ class Window:
         else:
             self._leave(job)
 
-    def replace(self, old: Waiting, new: Waiting, now: float) -> None:
-        """Let another record of the same job stand for it, in its place where they queue alike."""
-        if self._queue_alike(old, new) and new.head.not_before <= now:
-            self._all[new.name] = new
-            self._count(old, -1)
-            self._count(new, 1)
-            for lane in self._lanes(new):
-                lane.push(new)
-            self._watch_deadline(new)
-        else:
-            self.remove(old)
-            self.add(new, now)
-
-    def _queue_alike(self, old: Waiting, new: Waiting) -> bool:
-        same = (old.tier, old.head.model, old.key) == (new.tier, new.head.model, new.key)
-        return same and old not in self._delayed
-
     def start_due(self, now: float) -> None:
-        """Jobs whose `not_before` has come may go from now on, behind those that could already."""
+        """Jobs whose `not_before` has come may go from now on."""
         for job in self._starts.pop_due(now):
             self._delayed.remove(job)
-            self._enter(job, front=False)
+            self._enter(job)
 
     def expired(self, now: float) -> Iterator[Waiting]:
         """Jobs whose deadline has come. Each is to be removed before the next is asked for."""
@@ -166,46 +114,78 @@ class Window:
 
     def companions(self, key: str) -> dict[Tier, Lane]:
         """Jobs with one key that may go now, by tier, most important first."""
-        return self._by_key[key]
+        return self._by_key.get(key, {})
 
     def alike(self, key: str) -> int:
         """How many these are."""
-        return self._alike[key]
+        return self._alike.get(key, 0)
+
+    def hide(self, job: Waiting) -> None:
+        """Leave a job out when asked who leads, until `show`."""
+        self._unqueue(job)
+
+    def show(self, job: Waiting) -> None:
+        """The end of `hide`."""
+        self._queue(job, self.share(job))
+
+    def share(self, job: Waiting) -> Share:
+        """Its tenant's, in its tier."""
+        return self.shares[job.tier].of(job.head.tenant)
+
+    def catch_up(self, tier: Tier) -> None:
+        """Look whose turn it is by now: those who had least may have had more meanwhile, or have left."""
+        fronts = [line.share for lane in self._by_model[tier].values() if (line := lane.front()) is not None]
+        if fronts:
+            self.shares[tier].turn(min(fronts, key=lambda share: share.spent))
+
+    def refund(self, job: Waiting, paid: float) -> None:
+        """A job that went did not go after all: its tenant gets back what it paid."""
+        self.share(job).spent -= paid
+        tenant, tier = job.head.tenant, job.tier
+        for lane in self._by_model[tier].values():
+            lane.again(tenant)
+        for lanes in self._by_key.values():
+            lanes[tier].again(tenant)
 
     def _watch_deadline(self, job: Waiting) -> None:
         if job.head.deadline is not None:
             self._ends.add(job.head.deadline, job)
 
-    def _enter(self, job: Waiting, *, front: bool) -> None:
-        key = job.key
+    def _enter(self, job: Waiting) -> None:
+        key, tier, share = job.key, job.tier, self.share(job)
+        if not share.lines:
+            lane = self._by_model[tier].get(job.head.model)
+            front = lane.front() if lane else None
+            self.shares[tier].welcome(share, front.share if front else None)
+        self._queue(job, share)
         self._alike[key] = self._alike.get(key, 0) + 1
-        for lane in self._lanes(job):
-            if front:
-                lane.push_front(job)
-            else:
-                lane.push(job)
-
-    def _lanes(self, job: Waiting) -> tuple[Lane, Lane]:
-        """Where the job queues: with its model's, and with its key's."""
-        head, tier = job.head, job.tier
-        by_model = self._by_model[tier].get(head.model)
-        if by_model is None:
-            by_model = self._by_model[tier][head.model] = Lane()
-        by_key = self._by_key.get(job.key)
-        if by_key is None:
-            by_key = self._by_key[job.key] = {tier: Lane() for tier in TIERS}
-        return by_model, by_key[tier]
+        lanes = self._by_key.get(key)
+        if lanes is None:
+            lanes = self._by_key[key] = {tier: Lane() for tier in TIERS}
+        lanes[tier].push(job, share)
 
     def _leave(self, job: Waiting) -> None:
-        head, key = job.head, job.key
-        by_model, by_key = self._lanes(job)
-        by_model.remove(job)
-        by_key.remove(job)
-        if not by_model:
-            del self._by_model[job.tier][head.model]
+        key = job.key
+        self._unqueue(job)
+        self._by_key[key][job.tier].remove(job)
         self._alike[key] -= 1
         if not self._alike[key]:
             del self._by_key[key], self._alike[key]
+
+    def _queue(self, job: Waiting, share: Share) -> None:
+        """With others who wait for its model."""
+        lanes, model = self._by_model[job.tier], job.head.model
+        lane = lanes.get(model)
+        if lane is None:
+            lane = lanes[model] = Lane()
+        share.lines += lane.push(job, share)
+
+    def _unqueue(self, job: Waiting) -> None:
+        lanes, model = self._by_model[job.tier], job.head.model
+        if lanes[model].remove(job):
+            self.share(job).lines -= 1
+            if not lanes[model]:
+                del lanes[model]
 
     def _count(self, job: Waiting, sign: int) -> None:
         tier = job.tier

@@ -10,23 +10,24 @@ from loadtest.simulate.policies.deadline import EarliestDeadline
 from loadtest.simulate.policies.fifo import OneAtATime
 from loadtest.simulate.policies.preferred import PreferredSizes
 from streams.policy.batching import Scheduler
+from streams.policy.cost import Costs
 from streams.policy.fill import Caps
 
 BATCH_WAIT_S = 0.005
 """As in infra/settings.py."""
 
 
-def darkroom(caps: Caps) -> Contender:
+def darkroom(caps: Caps, costs: Costs) -> Contender:
     """The code that production runs."""
-    return Scheduler(caps, batch_wait_s=BATCH_WAIT_S)
+    return Scheduler(caps, batch_wait_s=BATCH_WAIT_S, costs=costs)
 
 
-POLICIES: Mapping[str, Callable[[Caps], Contender]] = {
+POLICIES: Mapping[str, Callable[[Caps, Costs], Contender]] = {
     "darkroom": darkroom,
-    "fifo": OneAtATime,
-    "window": PreferredSizes,
-    "buckets": ShapeBuckets,
-    "deadline": EarliestDeadline,
+    "fifo": lambda caps, _: OneAtATime(caps),
+    "window": lambda caps, _: PreferredSizes(caps),
+    "buckets": lambda caps, _: ShapeBuckets(caps),
+    "deadline": lambda caps, _: EarliestDeadline(caps),
 }
 FLOOR = ("fifo", "window")
 """The score's zero is the better of these."""

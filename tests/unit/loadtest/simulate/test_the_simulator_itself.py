@@ -48,7 +48,8 @@ def test_every_job_ends_once_though_workers_die_and_runs_fail(policy: str) -> No
     catalog = catalog_of(scenario)
     caps = CatalogCaps(catalog)
     troubles = Troubles(failing=0.1, deaths=((7.0, 0, 9.0), (20.0, 1, 30.0), (21.0, 2, 22.0)))
-    run = Simulation(scenario, POLICIES[policy](caps), caps, CostModel(catalog), name=policy, troubles=troubles).run()
+    costs = CostModel(catalog)
+    run = Simulation(scenario, POLICIES[policy](caps, costs), caps, costs, name=policy, troubles=troubles).run()
     assert len(run.fates) == len(scenario.items)
     assert sum(fate.done_at is not None for fate in run.fates) > len(scenario.items) / 4
     assert all(fate.done_at is None or fate.done_at > item.at for item, fate in zip(scenario.items, run.fates, strict=True))

@@ -63,14 +63,16 @@ class Story:
 
     def new_jobs(self) -> None:
         count = self._dice.choice([1, 1, 1, 2, 5])
+        tenant = self._dice.choice(["t", "t", "u", "v"])
         for _ in range(self._dice.randrange(4) + 1):
-            self._queue(*self._new(), count=count)
+            self._queue(*self._new(), count=count, tenant=tenant)
 
     def a_job_seen_before_perhaps(self) -> None:
         self._queue(self._dice.choice(IDS), "a", attempt=self._dice.choice([1, 2]))
 
     def a_job_with_a_deadline(self) -> None:
-        self._queue(*self._new(), deadline=self.world.now + self._dice.choice(SOON_S))
+        tenant = self._dice.choice(["t", "u"])
+        self._queue(*self._new(), tenant=tenant, deadline=self.world.now + self._dice.choice(SOON_S))
 
     def a_job_for_later(self) -> None:
         self._queue(*self._new(), not_before=self.world.now + self._dice.choice(SOON_S))

@@ -385,7 +385,9 @@ class View:
             if job.name in self.world.cancelled:
                 raise Violation(f"{head.id} was cancelled")
         light = all(job.weight == 1 for job in self.waiting)
+        alone = len({j.head.tenant for j in self.waiting if j.tier == jobs[0].tier}) == 1
         left = [j for j in self.waiting if j not in jobs and _key(j) == _key(jobs[0])]
+        left = [j for j in left if alone or j.tier != jobs[0].tier]  # another tenant may be behind, and wait for its turn
         if light and len(jobs) + 1 <= limit - 1e-6 and left:
             raise Violation("a batch left with room for jobs of its key")
 
@@ -407,13 +409,25 @@ class View:
             # Two tiers may be owed a share each.
             if world.out_of_turn > 2 * (0.05 * world.cost + world.largest):
                 raise Violation("less important tiers got more than their floor")
-        peers = [j for j in rivals if j.tier == lead.tier and _plain(lead)]
-        older = [j for j in peers if j.offset < lead.offset and _plain(j)]
-        # A doubled job keeps its place with a later offset, which leaves the turn between models undefined.
-        exact = all(map(_plain, peers))
-        unfair = [j for j in older if exact or j.head.model == lead.head.model]
-        if unfair:
-            raise Violation(f"{lead.head.id} went before {unfair[0].head.id} of its own tier")
+        tier = [j for j in rivals if j.tier == lead.tier]
+        own = [j for j in tier if j.head.tenant == lead.head.tenant]
+        if len({j.head.tenant for j in tier}) > 1:
+            # Of two who had the same, each is first where one model's jobs wait: whose older jobs wait for another is open.
+            own = [j for j in own if j.head.model == lead.head.model]
+        peers = [j for j in own if _plain(lead) and _plain(j)]
+        unfair = [j for j in peers if _rank(j, world.now) < _rank(lead, world.now)]
+        if unfair and not _presses(lead, world.now):
+            raise Violation(f"{lead.head.id} went before {unfair[0].head.id} of its own tenant")
+
+
+def _rank(job: Waiting, now: float) -> tuple[bool, float, int]:
+    """By when it has to start: within a minute, or in time for its deadline; last if it cannot make that any more."""
+    latest = job.head.deadline - job.head.price_s if job.head.deadline is not None else 1e9
+    return latest < now, min(job.arrived + 60, latest), job.offset
+
+
+def _presses(job: Waiting, now: float) -> bool:
+    return job.head.deadline is not None and now <= job.head.deadline - job.head.price_s <= now + 2 * CAP + 0.25
 
 
 def _key(job: Waiting) -> tuple[str, str]:

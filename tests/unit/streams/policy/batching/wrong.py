@@ -8,12 +8,14 @@ from msgspec.structs import asdict
 
 from contracts.events import TIERS, Tier
 from streams.policy.batching import Formed, Scheduler
-from streams.policy.window import Lane, Waiting, Window
+from streams.policy.lane import Lane
+from streams.policy.turn import Turn, first
+from streams.policy.window import Waiting, Window
 from streams.policy.workers import Worker, Workers
 from tests.unit.streams.policy.batching.world import CAP
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from contracts.work import WorkerReport
 
@@ -74,18 +76,22 @@ class MovesTheReady(Scheduler):
 class UpsideDown(Scheduler):
     """Serves the least important first."""
 
-    def _lead(self, free: Sequence[Worker], skip: Collection[Waiting]) -> tuple[Waiting | None, bool]:
+    def _turn(self, free: Sequence[Worker], now: float) -> Turn | None:
         able: set[str] = set().union(*(worker.warmth for worker in free))
-        jobs = (self._first(tier, able, skip) for tier in reversed(TIERS))
-        return next((job for job in jobs if job), None), False
+        turns = (first(self.window, tier, able, now) for tier in reversed(TIERS))
+        return next((turn for turn in turns if turn), None)
 
 
 class NewestFirst(Scheduler):
     """Within a tier."""
 
-    def _first(self, tier: Tier, models: Container[str], skip: Collection[Waiting]) -> Waiting | None:
-        lanes = [lane for model, lane in self.window.models(tier).items() if model in models]
-        return max((job for lane in lanes for job in lane if job not in skip), key=lambda job: job.offset, default=None)
+    def _turn(self, free: Sequence[Worker], now: float) -> Turn | None:
+        turn = super()._turn(free, now)
+        if turn is None:
+            return None
+        able: set[str] = set().union(*(worker.warmth for worker in free))
+        lanes = [lane for model, lane in self.window.models(turn.job.tier).items() if model in able]
+        return turn._replace(job=max((job for lane in lanes for job in lane), key=lambda job: job.offset))
 
 
 class OneAtATime(Scheduler):

@@ -1,0 +1,84 @@
+"""What a batch is predicted to take, and what each of its jobs pays of that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from streams.policy.cost import Costs, Estimate, Work, work_of
+
+if TYPE_CHECKING:
+    from streams.policy.window import Waiting
+
+PAYS = 0.95
+"""A job more has to cost less than this much of what it costs alone, or batching does not pay: what a batch of two saves
+then is less than what its first job loses by waiting for the second to end."""
+
+GUESS = 0.5
+"""Relative error of a prediction above which it says nothing about whether batching pays: only trying does."""
+
+TRIED_AGAIN = 50
+"""One in so many batches is filled though it does not pay, or nobody would ever measure that by now it does."""
+
+
+class Bill(Protocol):
+    """One batch, as it is filled."""
+
+    @property
+    def seconds(self) -> float:
+        """Of the device, so far."""
+        ...
+
+    def add(self, job: Waiting) -> float:
+        """A job joins: what the batch takes longer because of it, which is what it pays."""
+        ...
+
+    def pays(self) -> bool:
+        """Whether another job like the first costs less in its company than alone."""
+        ...
+
+
+class Prices:
+    """Every job costs what admission said, in company or alone."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def add(self, job: Waiting) -> float:
+        """See `Bill`."""
+        self.seconds += job.head.price_s
+        return job.head.price_s
+
+    def pays(self) -> bool:
+        """See `Bill`."""
+        return True
+
+
+class Predicted:
+    """By the cost model. Who leads pays for the start, and for loading the model if need be; who joins, for what it adds."""
+
+    def __init__(self, costs: Costs, lead: Waiting, device: str, load_s: float) -> None:
+        self._costs = costs
+        self._model, self._key, self._device = lead.head.model, lead.head.batch_key, device
+        self._lead = lead
+        self._work: Work | None = None
+        self._load_s = load_s
+        self.seconds = 0.0
+
+    def add(self, job: Waiting) -> float:
+        """See `Bill`."""
+        more = work_of(job.head.resolved)
+        self._work = more if self._work is None else self._work.plus(more)
+        before = self.seconds
+        self.seconds = self._load_s + self._estimate(self._work)[0]
+        return self.seconds - before
+
+    def pays(self) -> bool:
+        """See `Bill`."""
+        work = work_of(self._lead.head.resolved)
+        alone, error, _ = self._estimate(work)
+        if error > GUESS or self._lead.offset % TRIED_AGAIN == 0:
+            return True
+        return self._estimate(work.times(2))[0] - alone <= PAYS * alone
+
+    def _estimate(self, work: Work) -> Estimate:
+        return self._costs.estimate(self._model, self._key, work, self._device)
