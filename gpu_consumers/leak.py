@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import psutil
 from msgspec import Struct
@@ -21,9 +22,14 @@ class Bounds(Struct, frozen=True, kw_only=True):
     """Beyond what it was after its first run with the models it holds."""
 
 
+@lru_cache(maxsize=1)
+def _me() -> psutil.Process:
+    return psutil.Process()  # three times the price of a look at it
+
+
 def resident_mb() -> float:
     """Memory of this process that is in RAM (MiB)."""
-    return float(psutil.Process().memory_info().rss) / MIB
+    return float(_me().memory_info().rss) / MIB
 
 
 class LeakGuard:

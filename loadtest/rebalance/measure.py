@@ -65,7 +65,7 @@ def costs(history: History) -> Costs:
     paid = _paid(history)
     return Costs(
         calm_gaps=len(calm),
-        calm_gap_s=round(usual, 3),
+        calm_gap_s=round(usual, 3) + 0.0,  # no minus before a zero
         calm_most_s=round(max(calm, default=0.0), 3),
         events=[_cost(history, event, end, gaps, usual, paid) for event, end in zip(history.events, ends, strict=True)],
     )
