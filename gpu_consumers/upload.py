@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import re
 import time
 from collections.abc import Sequence
 
@@ -14,6 +15,8 @@ from gpu_consumers.frames import File, Made
 from gpu_consumers.ports import ObjectStore, ObjectsUnavailable, StoredObject
 
 log = logging.getLogger(__name__)
+
+_KEY = re.compile(r"([^/]+)/\d{4}-\d\d-\d\d/[0-9a-f]+-[0-9a-f]+/([^/]+)\.\d+\.\d+\.[a-z0-9]+")
 
 
 def safe(name: str) -> str:
@@ -33,6 +36,16 @@ def key_of(tenant: str, id: str, group: str, place: int, index: int, suffix: str
     ids apart that differ only in case, where the file system does not.
     """
     return f"{safe(tenant)}/{group}/{safe(id)}.{place}.{index}.{suffix}"
+
+
+def job_of(key: str) -> tuple[str, str] | None:
+    """Tenant and id of the job whose output has this key; None if it is no key of ours."""
+    found = _KEY.fullmatch(key)
+    return (_unsafe(found[1]), _unsafe(found[2])) if found else None
+
+
+def _unsafe(segment: str) -> str:
+    return segment.removeprefix("=").replace("~", ":")
 
 
 class Uploader:

@@ -6,7 +6,10 @@ import asyncio
 
 import click
 
+from darkroom import strays
 from darkroom.cli import show
+from darkroom.cli.store import job_store
+from darkroom.cli.where import Where, where_options
 from darkroom.errors import DarkroomError
 from gpu_consumers.ports import ObjectsUnavailable
 from infra.extras import told_as
@@ -57,6 +60,30 @@ def tidy(*, objects: str | None) -> None:
     except ObjectsUnavailable as error:
         raise _unwilling(error) from error
     show.line("tidied")
+
+
+@bucket.command
+@objects_option
+@where_options
+def sweep(*, objects: str | None, where: Where) -> None:
+    """Remove outputs of ended jobs that their results do not name. Safe while jobs run; a folder of outputs is swept, too.
+
+    They are left by workers that were killed, and by runs that came too late while the store was away.
+    """
+    try:
+        show.line(f"{asyncio.run(_swept(objects, where))} objects removed")
+    except ObjectsUnavailable as error:
+        raise _unwilling(error) from error
+
+
+async def _swept(objects: str | None, where: Where) -> int:
+    settings = read_settings().store
+    store = open_objects(objects or settings.objects, fallback="" if objects else settings.fallback)
+    try:
+        async with job_store(where) as jobs:
+            return await strays.sweep(store, jobs)
+    finally:
+        store.close()
 
 
 def _unwilling(error: ObjectsUnavailable) -> DarkroomError:

@@ -88,11 +88,12 @@ def test_a_bucket_is_made_once_and_what_the_server_cannot_do_is_said(
     assert told(capsys, "bucket", "tidy", "--objects", s3.url(name)) == (0, "tidied\n", "")
 
 
-@pytest.mark.parametrize("verb", ["setup", "tidy"])
+@pytest.mark.parametrize("verb", ["setup", "tidy", "sweep"])
 def test_a_store_that_does_not_do_it_is_told_in_one_line(
     s3: LocalS3, bucket: str, verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-this-one")
+    monkeypatch.setenv("DARKROOM_STORE_JOBS", "memory:")
     status, out, err = told(capsys, "bucket", verb, "--objects", s3.url(bucket))
     assert (status, out, len(err.splitlines())) == (1, "", 1)
     assert "not-this-one" not in err

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.events import NAME_PATTERN
-from gpu_consumers.upload import key_of, safe
+from gpu_consumers.upload import job_of, key_of, safe
 from infra.objects.keys import safe_parts
 
 names = st.from_regex(NAME_PATTERN) | st.sampled_from(
@@ -23,6 +23,7 @@ def test_a_key_made_of_any_allowed_names_is_a_plain_path_of_four_segments(tenant
     parts = safe_parts(key)
     assert len(parts) == 4
     assert re.fullmatch(r"[A-Za-z0-9._~=/-]+", key)
+    assert job_of(key) == (tenant, id)
 
 
 @settings(deadline=None)
