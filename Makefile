@@ -66,8 +66,10 @@ bench: install ## jobs per second: Darkroom and other task queues, on this machi
 simulate: dev ## the scheduler against baselines and a bound, in simulated time
 	@$(BIN)/python -m loadtest.simulate
 
-storm: dev kafka ## everything struck at random under load, and an oracle over what is left (SEED=1 JOBS=2000 BROKERS=1)
-	@$(BIN)/python -m loadtest.storm --seed $(or $(SEED),1) --jobs $(or $(JOBS),2000) --brokers $(or $(BROKERS),1)
+storm: DEV += cassandra redis s3
+storm: dev kafka ## everything struck at random under load, and an oracle over what is left (SEED=1 JOBS=2000 BROKERS=3 STORES=real)
+	@$(BIN)/python -m loadtest.storm --seed $(or $(SEED),1) --jobs $(or $(JOBS),2000) --brokers $(or $(BROKERS),3) \
+		--stores $(or $(STORES),real)
 
 chaos: dev kafka ## kill things for minutes, and count what is lost
 	@$(PYTEST) -m chaos tests

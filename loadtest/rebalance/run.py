@@ -40,7 +40,7 @@ class Eyes:
         self.watch = Watch(bootstrap, several | {batches: topics.batch_partitions, topics.workers: 1}, self._take)
         self._batches = batches
 
-    async def _take(self, topic: str, one: Seen[bytes]) -> None:
+    def _take(self, topic: str, one: Seen[bytes]) -> None:
         if topic == self._topics.results:
             self._ran(msgspec.json.decode(one.value, type=Result))
         elif topic == self._topics.status:

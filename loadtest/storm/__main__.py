@@ -7,15 +7,16 @@ import asyncio
 import logging
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
+from typing import get_args
+
+import msgspec
 
 from loadtest.storm.brokers import cluster
 from loadtest.storm.bugs import BUGS, with_bug
-from loadtest.storm.options import Options
-from loadtest.storm.report import Report, page, write_report
+from loadtest.storm.options import Options, Places
+from loadtest.storm.page import page, write_report
 from loadtest.storm.run import Place, storm
-from loadtest.storm.stores import real
 
 
 def _arguments() -> argparse.Namespace:
@@ -31,17 +32,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=usual.workers, help="processes (default %(default)s)")
     parser.add_argument("--batch-cap", type=int, default=usual.batch_cap, help="jobs in a batch at most (default %(default)s)")
     parser.add_argument("--bug", choices=["", *BUGS], default="", help="plant one, to see it found")
-    parser.add_argument("--stores", choices=("embedded", "real"), default="embedded", help="real: Cassandra and S3, with outages")
+    parser.add_argument("--stores", choices=get_args(Places), default=usual.stores, help="real: Cassandra, S3, Redis")
+    parser.add_argument(
+        "--fair", dest="fair_s", type=float, nargs=2, default=usual.fair_s, help="seconds between outages: least, most"
+    )
     parser.add_argument("--out", type=Path, default=Path("bench-output"), help="folder of the report (default %(default)s)")
     parser.add_argument("--keep", type=Path, help="folder for logs and stores, kept (default: a temporary one)")
     return parser.parse_args()
-
-
-async def _storm(options: Options, place: Place, stores: str) -> Report:
-    if stores == "embedded":
-        return await storm(options, place)
-    async with real(options, place.folder) as servers:
-        return await storm(options, replace(place, stores=servers))
 
 
 def main() -> int:
@@ -49,12 +46,12 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     args = _arguments()
     chosen = {name: getattr(args, name) for name in Options.__struct_fields__ if hasattr(args, name)}
-    options = with_bug(Options(**chosen), args.bug)
+    options = with_bug(msgspec.convert(chosen, Options), args.bug)
     with tempfile.TemporaryDirectory(prefix="darkroom-storm-") as scratch:
         folder = (args.keep or Path(scratch)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         with cluster(folder, options.brokers) as (bootstrap, brokers):
-            report = asyncio.run(_storm(options, Place(folder=folder, bootstrap=bootstrap, brokers=brokers), args.stores))
+            report = asyncio.run(storm(options, Place(folder=folder, bootstrap=bootstrap, brokers=brokers)))
     write_report(report, args.out)
     print(page(report))
     return 0 if report.kept else 1

@@ -12,12 +12,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from infra.local.kafka import LocalKafka
-from infra.settings import Kafka, Models, Settings, Store, Worker, to_env
+from infra.settings import Kafka, Models, Settings, Worker, to_env
 from loadtest.storm.brokers import Brokers
 from loadtest.storm.faults import Actor, Fault, Struck, broker_faults, process_faults
 from loadtest.storm.load import POISON
 from loadtest.storm.options import Options
 from loadtest.storm.parts import ROOT, Process, command
+from loadtest.storm.stores import Stores
 
 CATALOG = """
 [defaults]
@@ -44,7 +45,7 @@ cost = {{ base_s = {run_s}, per_row_step_s = 0.001 }}
 MODULES = {"streams": "streams.app", "settle": "streams.settle_app", "gpu": "gpu_consumers.app"}
 
 
-def settings_for(options: Options, folder: Path, bootstrap: str, prefix: str, store: Store) -> Settings:
+def settings_for(options: Options, folder: Path, bootstrap: str, prefix: str, stores: Stores) -> Settings:
     """Settings of all processes; writes the catalogue."""
     catalog = folder / "models.toml"
     catalog.write_text(CATALOG.format(batch_cap=options.batch_cap, run_s=options.run_s, poison=POISON))
@@ -52,7 +53,8 @@ def settings_for(options: Options, folder: Path, bootstrap: str, prefix: str, st
         kafka=Kafka(
             bootstrap_servers=bootstrap, prefix=prefix, partitions=options.partitions, session_timeout_s=options.session_s
         ),
-        store=store,
+        store=stores.used,
+        cache=stores.cache,
         models=Models(catalog=str(catalog)),
         worker=Worker(slots=options.slots, spool=str(folder / "spool")),
     )

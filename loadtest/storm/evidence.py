@@ -7,6 +7,7 @@ import hashlib
 import logging
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -15,17 +16,23 @@ from aiokafka.errors import KafkaError
 from contracts.events import Dead, Result, Status
 from contracts.topics import Topics
 from contracts.work import WorkerReport
-from gpu_consumers.ports import NoSuchObject
+from darkroom.strays import sweep
+from gpu_consumers.ports import NoSuchObject, ObjectsUnavailable
 from infra.jobstore import open_jobs
 from infra.objects.connect import open_objects
 from infra.settings import Settings, Store
 from loadtest.storm.crew import Crew
 from loadtest.storm.history import History, Name, Place, Seen, Snapshot, Stored
+from loadtest.storm.in_hand import InHand
 from loadtest.storm.intake import sort_out
-from loadtest.storm.watch import Watch, committed, ends, lag, read_all, read_to
+from loadtest.storm.stores import S3
+from loadtest.storm.watch import AGAIN_S, Watch, committed, ends, lag, read_all, read_to
+from streams.ports import JobRow, JobStore
 
 log = logging.getLogger(__name__)
 
+AT_ONCE = 16
+"""Questions to a store."""
 LOOK_S = 2.0
 """Between looks at what is committed."""
 FINISH_S = 90.0
@@ -42,6 +49,8 @@ class Evidence:
         self._objects = open_objects(stores.objects)
         self.reports: list[Seen[WorkerReport]] = []
         self.ended: Counter[Name] = Counter()
+        self._looks: list[asyncio.Task[None]] = []
+        self._slots = asyncio.Semaphore(AT_ONCE)
         self.last_result = 0.0
         topics = self._topics
         several = dict.fromkeys((topics.results, topics.status), topics.partitions)
@@ -52,10 +61,10 @@ class Evidence:
         """Address of the brokers."""
         return self._settings.kafka.bootstrap_servers
 
-    async def _take(self, topic: str, one: Seen[bytes]) -> None:
+    def _take(self, topic: str, one: Seen[bytes]) -> None:
         topics, history = self._topics, self.history
         if topic == topics.results:
-            await self._take_result(_as(one, Result))
+            self._take_result(_as(one, Result))
         elif topic == topics.status:
             history.statuses.append(_as(one, Status))
         elif topic == topics.dead:
@@ -63,16 +72,26 @@ class Evidence:
         else:
             self.reports.append(_as(one, WorkerReport))
 
-    async def _take_result(self, one: Seen[Result]) -> None:
+    def _take_result(self, one: Seen[Result]) -> None:
         self.history.results.append(one)
         self.ended[one.value.tenant, one.value.id] += 1
         self.last_result = time.monotonic()
-        for output in one.value.outputs:
-            self.history.looked += 1
-            try:
-                await self._objects.get(output.key)
-            except NoSuchObject:
-                self.history.unmade.append(output.key)
+        # In tasks: a store takes its time, and who waits for it here hears of results too late.
+        self._looks += [asyncio.create_task(self._look_at(output.key)) for output in one.value.outputs]
+
+    async def _look_at(self, key: str) -> None:
+        self.history.looked += 1
+        async with self._slots:
+            while True:
+                try:
+                    await self._objects.get(key)
+                except NoSuchObject:
+                    self.history.unmade.append(key)
+                except ObjectsUnavailable as error:  # no outage of ours, which the oracle looks past: the machine is busy
+                    log.info("no look at an object (%s), again", error)
+                    await asyncio.sleep(AGAIN_S)
+                    continue
+                return
 
     async def look_often(self) -> None:
         """Note now and then what is committed, and then where the answers end. Until cancelled."""
@@ -98,8 +117,8 @@ class Evidence:
         await read_to(self.watch, await ends(self.bootstrap, outputs, finished=True))
         history.jobs = await read_all(self.bootstrap, topics.jobs, topics.partitions)
         history.control = await read_all(self.bootstrap, topics.control, 1)
-        history.objects = await asyncio.to_thread(self._stored)
-        await self._rows()
+        await asyncio.gather(*self._looks)
+        await self._stores_at_rest()
         self._count(crew)
 
     async def _left(self) -> dict[Place, int]:
@@ -123,28 +142,37 @@ class Evidence:
         return left
 
     def _stored(self) -> dict[str, Stored]:
-        bodies = ((key, self._objects.get_now(key)) for key in self._objects.list_now())
-        return {key: Stored(sha256=hashlib.sha256(body).hexdigest(), size=len(body)) for key, body in bodies}
+        keys = list(self._objects.list_now())
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            bodies = zip(keys, threads.map(self._objects.get_now, keys), strict=True)
+            return {key: Stored(sha256=hashlib.sha256(body).hexdigest(), size=len(body)) for key, body in bodies}
 
-    async def _rows(self) -> None:
-        store = open_jobs(self._stores.jobs)
+    async def _stores_at_rest(self) -> None:
+        """What is in the stores, before and after the sweep that operators have for what nobody names."""
+        store, history = open_jobs(self._stores.jobs), self.history
         try:
-            names = list(sort_out(self.history).jobs)
-            self.history.rows = {name: await store.get(*name) for name in names}
+            history.rows = await self._rows(store)
+            history.left_behind = frozenset(await asyncio.to_thread(lambda: list(self._objects.list_now())))
+            await sweep(self._objects, store)
         finally:
             await store.close()
+        history.objects = await asyncio.to_thread(self._stored)
+
+    async def _rows(self, store: JobStore) -> dict[Name, JobRow | None]:
+        async def row(name: Name) -> JobRow | None:
+            async with self._slots:
+                return await store.get(*name)
+
+        names = list(sort_out(self.history).jobs)
+        return dict(zip(names, await asyncio.gather(*map(row, names)), strict=True))
 
     def _count(self, crew: Crew) -> None:
         """What the blows may have cost."""
-        killed = {life.name for process in crew.processes for life in process.lives if life.how != "ended with status 0"}
-        workers = {name for name in killed if name.startswith("gpu-")}
-        frozen = sum(blow.fault.blow == "freeze" and blow.fault.actor.startswith("gpu-") for blow in crew.blows)
-        one = crew.options.in_flight
-        self.history.extra_allowed = (len(workers) + frozen) * one
-        self.history.orphans_allowed = len(workers) * one
-        names = {seen.value.worker for seen in self.reports}
-        dead = (name.rpartition("-") for name in names)
-        self.history.dead_workers = frozenset(nonce for life, _, nonce in dead if life in workers)
+        history, in_hand = self.history, InHand(crew, [seen.value for seen in self.reports])
+        history.extra_allowed = in_hand.extra_allowed()
+        history.orphans_allowed = in_hand.orphans_allowed()
+        history.dead_workers = in_hand.dead_workers()
+        history.store_was_away = any(blow.fault.actor == S3 for blow in crew.blows)
 
 
 def _as(one: Seen[bytes], kind: type[Any]) -> Seen[Any]:

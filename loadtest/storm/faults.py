@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Blow = Literal["kill", "term", "freeze", "restart", "outage"]
+Blow = Literal["kill", "term", "freeze", "restart", "outage", "flush"]
 """kill: SIGKILL. term: SIGTERM. freeze: SIGSTOP, later SIGCONT. restart: stopped in order and started. outage: of a server,
-away or answering badly for a while, as the actor understands it."""
+away or answering badly for a while, as the actor understands it. flush: all that it remembers is gone."""
 
 WEIGHTS: dict[Blow, int] = {"kill": 70, "term": 15, "freeze": 15}
 """How processes are struck, in percent."""
@@ -18,6 +18,8 @@ FROZEN_S = (2.0, 6.0)
 """How long beyond its session a process stays frozen (seconds)."""
 BROKER_LIFE_S = (20.0, 45.0)
 BROKER_DOWN_S = (0.5, 4.0)
+CACHE_LIFE_S = (3.0, 15.0)
+CACHE_AWAY_S = (1.0, 10.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,3 +88,12 @@ def outage_faults(seed: int, actor: str, *, life_s: tuple[float, float], hold_s:
     chance = random.Random(f"faults-{seed}-{actor}")
     while True:
         yield Fault(actor=actor, blow="outage", after_s=chance.uniform(*life_s), hold_s=chance.uniform(*hold_s))
+
+
+def cache_faults(seed: int, actor: str) -> Iterator[Fault]:
+    """A cache killed (empty when it is back), frozen and flushed, without end."""
+    chance = random.Random(f"faults-{seed}-{actor}")
+    while True:
+        blow: Blow = chance.choice(("kill", "freeze", "flush"))
+        hold = 0.0 if blow == "flush" else chance.uniform(*CACHE_AWAY_S)
+        yield Fault(actor=actor, blow=blow, after_s=chance.uniform(*CACHE_LIFE_S), hold_s=hold)

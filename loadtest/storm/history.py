@@ -64,14 +64,19 @@ class History:
     """Keys that a result named before the object was there."""
     looked: int = 0
     """Keys that were looked for the moment their result was read."""
+    left_behind: frozenset[str] = frozenset()
+    """Keys of the object store before the sweep."""
     objects: Mapping[str, Stored] = field(default_factory=dict)
+    """The object store after it."""
     rows: Mapping[Name, JobRow | None] = field(default_factory=dict)
     """Job store, for every job that was sent."""
     left: Mapping[Place, int] = field(default_factory=dict)
     """Records that a group never finished, by the place it reads."""
     dead_workers: frozenset[str] = frozenset()
     """Groups of objects of workers that were killed: the last part of their names."""
+    store_was_away: bool = False
+    """The object store, so that what should have been removed could not be."""
     extra_allowed: int = 0
-    """Runs that the blows may have cost: kills and freezes of workers × jobs in flight."""
+    """Runs that the blows may have cost: what workers had in hand when they were killed or frozen."""
     orphans_allowed: int = 0
-    """Objects that killed workers may have left: kills × jobs in flight."""
+    """Objects that killed workers may have left: what they had in hand."""

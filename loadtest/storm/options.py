@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
+
+Places = Literal["embedded", "cached", "real"]
+"""embedded: a SQLite file and a folder. cached: with a Redis before the file. real: Cassandra, S3 and Redis."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -16,6 +21,10 @@ class Options(Struct, frozen=True, kw_only=True):
     partitions: int = 4
     brokers: int = 1
     broker_faults: bool = True
+    stores: Places = "embedded"
+    """Where jobs and objects are kept. Servers are struck, too."""
+    fair_s: tuple[float, float] = (10.0, 25.0)
+    """Between two outages of a store (seconds)."""
     streams: int = 2
     settles: int = 2
     workers: int = 3

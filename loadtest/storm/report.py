@@ -1,10 +1,9 @@
-"""What a storm showed: a page and the same as JSON."""
+"""What a storm showed, in figures."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -18,11 +17,10 @@ from loadtest.storm.options import Options
 from loadtest.storm.oracle import Verdict
 from loadtest.storm.oracle.runs import extra_runs, runs_of
 from loadtest.storm.parts import life_name
+from loadtest.storm.rebalances import Span, idle, rebalances
 
-SHOWN = 8
-"""Faults of one invariant that the page names."""
-REPORT_S = 1.0
-"""Workers report so often; a longer silence is time without a known assignment."""
+SERVERS = ("brokers", "redis")
+"""Actors that are no processes of ours."""
 
 
 class Spread(Struct, frozen=True, kw_only=True):
@@ -55,6 +53,10 @@ class Report(Struct, frozen=True, kw_only=True):
     """From a kill to the next result of anybody."""
     return_: Spread = msgspec.field(name="return")
     """From the kill of a worker to the first result of the process that took its place."""
+    recovery_fair: Spread
+    """As `recovery`, of kills after which no store was away."""
+    return_fair: Spread
+    """As `return`, likewise."""
     runs: int
     extra_runs: int
     extra_allowed: int
@@ -62,6 +64,8 @@ class Report(Struct, frozen=True, kw_only=True):
     """Engine time of the extra runs, each taken to be as long as the run that counted."""
     silent: Spread
     """Of workers that lived through a rebalance: from the last report before it to the first after, less a report's interval."""
+    idle: Spread
+    """Of the same workers, between those reports: time in which their engine ran nothing that counted."""
 
     @property
     def kept(self) -> bool:
@@ -74,7 +78,11 @@ def report_of(
 ) -> Report:
     """Put the figures together."""
     history = evidence.history
-    kills = [blow for blow in crew.blows if blow.fault.blow == "kill"]
+    kills = [blow for blow in crew.blows if blow.fault.blow == "kill" and blow.fault.actor not in SERVERS]
+    outages = [(blow.at, blow.at + blow.fault.hold_s) for blow in crew.blows if blow.fault.blow == "outage"]
+    recoveries = list(_until_next(kills, sorted(one.at for one in history.results)))
+    returns = list(_until_back(kills, history))
+    lived_through = list(rebalances(seen.value for seen in evidence.reports))
     return Report(
         options=options,
         machine=machine(),
@@ -85,13 +93,16 @@ def report_of(
         blows=dict(sorted(Counter(_who(blow) for blow in crew.blows).items())),
         unbidden=[f"{life.name} {life.how}" for process in crew.processes for life in process.lives if not life.struck],
         verdicts=verdicts,
-        recovery=spread(_until_next(kills, sorted(one.at for one in history.results))),
-        return_=spread(_until_back(kills, history)),
+        recovery=spread(map(_length, recoveries)),
+        return_=spread(map(_length, returns)),
+        recovery_fair=spread(map(_length, _apart(recoveries, outages))),
+        return_fair=spread(map(_length, _apart(returns, outages))),
         runs=sum(runs_of(history).values()),
         extra_runs=extra_runs(history),
         extra_allowed=history.extra_allowed,
         redone_s=round(_redone(history), 3),
-        silent=spread(_silences(evidence)),
+        silent=spread(one.silent_s for one in lived_through),
+        idle=spread(idle(lived_through, (seen.value for seen in history.results))),
     )
 
 
@@ -109,14 +120,14 @@ def spread(values: Iterable[float]) -> Spread:
     return Spread(count=len(ordered), p50=at(0.5), p99=at(0.99), most=at(1.0))
 
 
-def _until_next(kills: Sequence[Struck], results: Sequence[float]) -> Iterator[float]:
+def _until_next(kills: Sequence[Struck], results: Sequence[float]) -> Iterator[Span]:
     for kill in kills:
         after = next((at for at in results if at > kill.at), None)
         if after is not None:
-            yield after - kill.at
+            yield kill.at, after
 
 
-def _until_back(kills: Sequence[Struck], history: History) -> Iterator[float]:
+def _until_back(kills: Sequence[Struck], history: History) -> Iterator[Span]:
     first: dict[str, float] = {}
     for one in sorted(history.results, key=lambda seen: seen.at):
         if one.value.batch:
@@ -124,7 +135,16 @@ def _until_back(kills: Sequence[Struck], history: History) -> Iterator[float]:
     for kill in kills:
         back = first.get(life_name(kill.fault.actor, kill.life + 1))
         if back is not None:
-            yield back - kill.at
+            yield kill.at, back
+
+
+def _length(span: Span) -> float:
+    return span[1] - span[0]
+
+
+def _apart(spans: Iterable[Span], others: Sequence[Span]) -> Iterator[Span]:
+    """Those that overlap none of the others."""
+    return (one for one in spans if all(one[1] < begin or end < one[0] for begin, end in others))
 
 
 def _redone(history: History) -> float:
@@ -132,70 +152,3 @@ def _redone(history: History) -> float:
         (one.value.tenant, one.value.id): one.value.timings.run_s for one in history.results if one.value.timings is not None
     }
     return sum((count - 1) * gpu_s.get(name, 0.0) for (name, _), count in runs_of(history).items())
-
-
-def _silences(evidence: Evidence) -> Iterator[float]:
-    last: dict[str, tuple[int, float]] = {}
-    for report in (seen.value for seen in evidence.reports):
-        generation, at = last.get(report.worker, (report.generation, report.at))
-        if report.generation > generation:
-            yield max(0.0, report.at - at - REPORT_S)
-        last[report.worker] = report.generation, report.at
-
-
-def write_report(report: Report, folder: Path) -> Path:
-    """`storm-<seed>.json` and `.md` in the folder; returns the page's path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"storm-{report.options.seed}" + (f"-{report.options.bug}" if report.options.bug else "")
-    (folder / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
-    file = folder / f"{name}.md"
-    file.write_text(page(report))
-    return file
-
-
-def page(report: Report) -> str:
-    """The report in Markdown."""
-    options = report.options
-    lines = [
-        f"# Storm, seed {options.seed}: {'every promise kept' if report.kept else 'PROMISES BROKEN'}",
-        "",
-        f"{options.jobs} ids, {report.records} records on `jobs`, {options.rate:g} ids a second; {options.streams} streams,",
-        f"{options.settles} settle and {options.workers} worker processes, {options.brokers} broker(s). {report.machine}.",
-        *([f"Planted bug: {options.bug}."] if options.bug else []),
-        "",
-        "| invariant | checks | faults |",
-        "|---|---|---|",
-        *(f"| {one.invariant} | {one.checks} | {len(one.faults) or '–'} |" for one in report.verdicts),
-        "",
-        *_faults(report.verdicts),
-        "| seconds | times | p50 | p99 | most |",
-        "|---|---|---|---|---|",
-        _row("from a kill to the next result", report.recovery),
-        _row("from a worker's kill to its successor's first result", report.return_),
-        _row("a worker without a known share, per rebalance", report.silent),
-        "",
-        f"{report.runs} runs, {report.extra_runs} of them again (at most {report.extra_allowed} were in flight under blows):",
-        f"{report.redone_s} s of engine time. Ends: {_counts(report.ends)}.",
-        "",
-        f"Blows: {_counts(report.blows)}.",
-        f"Ended without a blow: {', '.join(report.unbidden) or 'none'}.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _faults(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    for one in verdicts:
-        if one.faults:
-            yield f"**{one.invariant}**:"
-            yield ""
-            yield from (f"- {fault}" for fault in one.faults[:SHOWN])
-            yield ""
-
-
-def _row(what: str, value: Spread) -> str:
-    return f"| {what} | {value.count} | {value.p50} | {value.p99} | {value.most} |"
-
-
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"

@@ -25,7 +25,7 @@ from loadtest.storm.load import Event, Load, draw_load, due
 from loadtest.storm.options import Options
 from loadtest.storm.oracle import judge
 from loadtest.storm.report import Report, report_of
-from loadtest.storm.stores import Stores, embedded
+from loadtest.storm.stores import Stores, opened
 from loadtest.storm.watch import committed
 
 log = logging.getLogger(__name__)
@@ -46,14 +46,16 @@ class Place:
     """Of topics and groups."""
     brokers: tuple[LocalKafka, ...] = ()
     """Those that may be struck."""
-    stores: Stores | None = None
-    """None: embedded ones in the folder."""
 
 
 async def storm(options: Options, where: Place) -> Report:
     """Let it rage, and judge what is left."""
-    stores = where.stores or embedded(where.folder)
-    settings = settings_for(options, where.folder, where.bootstrap, where.prefix, stores.used)
+    async with opened(options, where.folder) as stores:
+        return await _storm(options, where, stores)
+
+
+async def _storm(options: Options, where: Place, stores: Stores) -> Report:
+    settings = settings_for(options, where.folder, where.bootstrap, where.prefix, stores)
     load = draw_load(options.seed, options.jobs, options.rate)
     evidence = Evidence(settings, History(intents=load.intents), stores.direct)
     await create_topics(where.bootstrap, settings.topics)

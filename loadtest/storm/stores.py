@@ -1,4 +1,4 @@
-"""Where jobs and objects are kept in a storm: embedded, or in real servers behind proxies that make outages."""
+"""Where jobs and objects are kept in a storm: embedded, or in real servers that are struck, most through a proxy."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from infra.settings import Store
-from loadtest.storm.faults import Actor, Fault, outage_faults
+from infra.settings import Cache, Store
+from loadtest.storm import cache
+from loadtest.storm.faults import Actor, Fault, cache_faults, outage_faults
 from loadtest.storm.options import Options
 from loadtest.storm.proxy import Outages, Proxy, Weather
 from streams.ports import StoreUnavailable
 
 KEYSPACE = "storm"
+S3 = "s3"
+"""Name of the actor that is the object store."""
 BUCKET = "storm"
 START_S = 60.0
-LIFE_S = (10.0, 25.0)
 AWAY_S = (20.0, 60.0)
 """How long an outage lasts (seconds)."""
 AWAY = (Weather(mode="refuse"), Weather(mode="hang"))
@@ -40,6 +42,8 @@ class Stores:
     """What the processes are told: through the proxies, if there are any."""
     direct: Store
     """Where the oracle looks."""
+    cache: Cache = field(default_factory=Cache)
+    """What remembers jobs before the job store; none in embedded ones."""
     actors: list[tuple[Actor, Iterator[Fault]]] = field(default_factory=list)
 
 
@@ -50,13 +54,31 @@ def embedded(folder: Path) -> Stores:
 
 
 @asynccontextmanager
-async def real(options: Options, folder: Path) -> AsyncIterator[Stores]:
-    """Cassandra and S3 on this machine, each behind a proxy. Needs the extras."""
+async def opened(options: Options, folder: Path) -> AsyncIterator[Stores]:
+    """The stores that the options ask for. Servers need their extras."""
+    if options.stores == "embedded":
+        yield embedded(folder)
+    elif options.stores == "cached":
+        async with _cached(options, folder, embedded(folder)) as stores:
+            yield stores
+    else:
+        async with _servers(options, folder) as stores, _cached(options, folder, stores) as with_cache:
+            yield with_cache
+
+
+@asynccontextmanager
+async def _cached(options: Options, folder: Path, stores: Stores) -> AsyncIterator[Stores]:
+    async with cache.started(folder) as redis:
+        actor = (redis, cache_faults(options.seed, redis.name))
+        yield replace(stores, cache=Cache(url=redis.url), actors=[*stores.actors, actor])
+
+
+@asynccontextmanager
+async def _servers(options: Options, folder: Path) -> AsyncIterator[Stores]:
     async with _cassandra(folder) as (jobs, jobs_direct, away), _s3(folder) as (objects, objects_direct, bad):
+        plans = [(one, outage_faults(options.seed, one.name, life_s=options.fair_s, hold_s=AWAY_S)) for one in (away, bad)]
         yield Stores(
-            used=Store(jobs=jobs, objects=objects),
-            direct=Store(jobs=jobs_direct, objects=objects_direct),
-            actors=[(one, outage_faults(options.seed, one.name, life_s=LIFE_S, hold_s=AWAY_S)) for one in (away, bad)],
+            used=Store(jobs=jobs, objects=objects), direct=Store(jobs=jobs_direct, objects=objects_direct), actors=list(plans)
         )
 
 
@@ -101,7 +123,7 @@ async def _s3(folder: Path) -> AsyncIterator[tuple[str, str, Outages]]:
         os.environ.update(server.env)
         await asyncio.to_thread(_make_bucket, server.url(BUCKET))
         async with Proxy("127.0.0.1", server.port) as proxy:
-            yield server.url(BUCKET, port=proxy.port), server.url(BUCKET), Outages("s3", proxy, BAD_ANSWERS)
+            yield server.url(BUCKET, port=proxy.port), server.url(BUCKET), Outages(S3, proxy, BAD_ANSWERS)
     finally:
         await asyncio.to_thread(server.stop)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -21,7 +21,8 @@ AGAIN_S = 0.5
 ASK_S = 20.0
 """How long one question to the brokers may take."""
 
-Take = Callable[[str, Seen[bytes]], Awaitable[None]]
+Take = Callable[[str, Seen[bytes]], None]
+"""Not a coroutine: a reader that is stopped in the middle of one would read that record again."""
 
 
 class Watch:
@@ -53,7 +54,7 @@ class Watch:
                 for place, records in found.items():
                     for one in records:
                         seen = Seen(partition=one.partition, offset=one.offset, at=now, value=one.value)
-                        await self._take(one.topic, seen)
+                        self._take(one.topic, seen)
                         self.positions[place] = one.offset + 1
                 for place in self.positions:  # the marks of transactions count as offsets, too
                     self.positions[place] = await consumer.position(place)
@@ -97,7 +98,7 @@ async def read_all(bootstrap: str, topic: str, partitions: int) -> list[Seen[byt
     """Every record that is on a topic now."""
     seen: list[Seen[bytes]] = []
 
-    async def take(_: str, one: Seen[bytes]) -> None:
+    def take(_: str, one: Seen[bytes]) -> None:
         seen.append(one)
 
     watch = Watch(bootstrap, {topic: partitions}, take)

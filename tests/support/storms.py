@@ -83,6 +83,7 @@ class Story:
         done, end = len(self.history.jobs), len(self.history.statuses)
         self.history.snapshots.append(Snapshot(committed={("jobs", 0): done}, ends={("status", 0): end}))
         self.history.intents, self.history.objects, self.history.rows = self._intents, self._objects, self._rows
+        self.history.left_behind = frozenset(self._objects)
         self.history.left = {("jobs", 0): 0, ("outcomes", 0): 0}
         return self.history
 

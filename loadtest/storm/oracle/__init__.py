@@ -30,6 +30,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     objects.objects_came_first,
     objects.no_object_twice,
     objects.no_orphans,
+    objects.swept_clean,
     runs.duplicates_run_once,
     runs.extra_runs_are_paid_for,
     commits.committed_is_durable,

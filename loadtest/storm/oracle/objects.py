@@ -51,18 +51,33 @@ def no_object_twice(history: History, intake: Intake) -> Verdict:
 
 
 def no_orphans(history: History, intake: Intake) -> Verdict:
-    """An object that no result names is of a worker that was killed before it could tell, and there are few of them."""
+    """An object that no result names is of a worker that was killed before it could tell, and there are few of them.
+
+    Where the object store was away, those of late runs may be there, too: their removal could not be.
+    """
     del intake
-    named = {output.key for _, output in _outputs(history)}
-    orphans = sorted(history.objects.keys() - named)
+    named = _named(history)
 
     def each() -> Iterator[str | None]:
-        for number, key in enumerate(orphans, start=1):
-            excused = _group(key) in history.dead_workers and number <= history.orphans_allowed
-            yield None if excused else f"{key}: named by no result"
+        of_dead = 0
+        for key in sorted(history.left_behind - named):
+            of_dead += _group(key) in history.dead_workers
+            excused = _group(key) in history.dead_workers and of_dead <= history.orphans_allowed
+            yield None if excused or history.store_was_away else f"{key}: named by no result"
         yield from (None for _ in named)
 
     return verdict("no orphans", each())
+
+
+def swept_clean(history: History, intake: Intake) -> Verdict:
+    """After the sweep nothing is there that no result names."""
+    del intake
+    strays = sorted(history.objects.keys() - _named(history))
+    return verdict("swept clean", [*(f"{key}: still there" for key in strays), *[None] * len(history.left_behind)])
+
+
+def _named(history: History) -> set[str]:
+    return {output.key for _, output in _outputs(history)}
 
 
 def _group(key: str) -> str:

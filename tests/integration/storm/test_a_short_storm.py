@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.storm.options import Options
-from loadtest.storm.report import page
+from loadtest.storm.page import page
 from loadtest.storm.run import Place, storm
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]

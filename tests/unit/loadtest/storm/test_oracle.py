@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from msgspec.structs import replace as changed
 
-from contracts.events import JobError, Status
+from contracts.events import JobError, Status, Terminal
 from loadtest.storm.history import History, Snapshot, Stored
 from loadtest.storm.oracle import INVARIANTS, judge
 from tests.support.storms import WHOLE, Story, kept_promises, key, result, row, seen
@@ -48,6 +48,11 @@ def end_as(history: History, id: str, state: str) -> None:
 def store_object(history: History, key: str, stored: Stored | None) -> None:
     others = {name: one for name, one in history.objects.items() if name != key}
     history.objects = others if stored is None else {**others, key: stored}
+
+
+def leave_behind(history: History, key: str) -> None:
+    """An object that the sweep will remove."""
+    history.left_behind |= {key}
 
 
 def rename(history: History, old: str, new: str) -> None:
@@ -100,7 +105,6 @@ SPOILS: dict[str, tuple[str, Spoil]] = {
     "a retry is told with too low an attempt": ("states only forward", lambda h: tell(h, "r", "retrying", 1, before=5)),
     "queued is first told while it runs": ("states only forward", lambda h: tell(h, "early", "queued", -1, before=1)),
     "a retry after the end": ("nothing after the end", lambda h: tell(h, "a", "retrying", 2)),
-    "queued after the end, never told before": ("nothing after the end", lambda h: tell(h, "early", "queued")),
     "a conflict is not told": ("conflicts are told", forget_conflict),
     "a conflict that is none": ("conflicts are told", lambda h: tell(h, "r", "conflict")),
     "a cancelled job runs": ("early cancels hold", lambda h: tell(h, "early", "running", 1, before=1)),
@@ -122,7 +126,8 @@ SPOILS: dict[str, tuple[str, Spoil]] = {
     ),
     "a result came before its object": ("objects came first", lambda h: h.unmade.append(key("ash", "a"))),
     "two tenants share an object": ("no object twice", lambda h: rename(h, key("birch", "a"), key("ash", "a"))),
-    "an object of a late run is left": ("no orphans", lambda h: store_object(h, key("ash", "a", "beef-1"), WHOLE)),
+    "an object of a late run is left": ("no orphans", lambda h: leave_behind(h, key("ash", "a", "beef-1"))),
+    "a stray outlives the sweep": ("swept clean", lambda h: store_object(h, key("ash", "a", "beef-1"), WHOLE)),
     "more attempts than failures": ("duplicates run once", lambda h: tell(h, "a", "running", 2, before=3)),
     "a run that no blow explains": ("extra runs are paid for", lambda h: tell(h, "r", "running", 1, before=3)),
     "committed before it was answered": ("committed is durable", told_later),
@@ -172,10 +177,31 @@ def test_what_a_kill_or_a_freeze_makes_somebody_tell_again_is_no_fault(told_agai
 def test_what_a_killed_worker_left_is_excused_up_to_what_it_had_in_flight() -> None:
     history = kept_promises()
     history.dead_workers, history.orphans_allowed = frozenset({"beef"}), 1
-    store_object(history, key("ash", "a", "beef-1"), WHOLE)
+    leave_behind(history, key("ash", "a", "beef-1"))
     assert broken(history) == set()
-    store_object(history, key("ash", "a", "beef-2"), WHOLE)
+    leave_behind(history, key("ash", "a", "beef-2"))
     assert broken(history) == {"no orphans"}
+
+
+def test_what_could_not_be_removed_while_the_store_was_away_is_excused_until_the_sweep() -> None:
+    history = kept_promises()
+    history.store_was_away = True
+    leave_behind(history, key("ash", "a", "beef-1"))
+    assert broken(history) == set()
+    store_object(history, key("ash", "a", "beef-1"), WHOLE)
+    assert broken(history) == {"swept clean"}
+
+
+@pytest.mark.parametrize(("end", "faults"), [("cancelled", set()), ("failed", {"nothing after the end"})])
+def test_only_a_cancel_may_be_told_before_the_job_is_accepted(end: Terminal, faults: set[str]) -> None:
+    story = Story()
+    sent = story.sends("ash", "a", b"a", "failed")
+    story.cancels("ash", "a")
+    story.ends("ash", "a", end, JobError(code="internal", message=end))
+    if end == "failed":
+        story.buries(sent, "ash", "a")
+    story.tells("ash", "a", "accepted", "queued")
+    assert broken(story.over()) == faults
 
 
 def test_the_first_fit_record_of_an_id_is_the_job_whatever_was_refused_before() -> None:

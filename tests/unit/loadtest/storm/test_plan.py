@@ -8,7 +8,7 @@ from itertools import islice
 
 import pytest
 
-from loadtest.storm.faults import WEIGHTS, Fault, broker_faults, process_faults
+from loadtest.storm.faults import WEIGHTS, Fault, broker_faults, cache_faults, process_faults
 from loadtest.storm.load import SHARES, Load, draw_load
 from streams.policy.decode import read_control, read_job
 from streams.policy.rejected import Rejected
@@ -31,7 +31,11 @@ def brokers(seed: int) -> list[Fault]:
     return list(islice(broker_faults(seed, "brokers"), 20))
 
 
-@pytest.mark.parametrize("draw", [gpu, brokers])
+def redis(seed: int) -> list[Fault]:
+    return list(islice(cache_faults(seed, "redis"), 20))
+
+
+@pytest.mark.parametrize("draw", [gpu, brokers, redis])
 def test_a_seed_draws_the_same_faults_again(draw: Callable[[int], list[Fault]]) -> None:
     assert draw(1) == draw(1) != draw(2)
 

@@ -9,7 +9,8 @@ import pytest
 
 from loadtest.storm.options import Options
 from loadtest.storm.oracle import Verdict
-from loadtest.storm.report import Report, page, spread, write_report
+from loadtest.storm.page import page, write_report
+from loadtest.storm.report import Report, spread
 
 
 def report(*faults: str) -> Report:
@@ -26,11 +27,14 @@ def report(*faults: str) -> Report:
         verdicts=[Verdict(invariant="one result each", checks=3, faults=list(faults))],
         recovery=spread([1.0, 2.0]),
         return_=nothing,
+        recovery_fair=nothing,
+        return_fair=nothing,
         runs=2,
         extra_runs=0,
         extra_allowed=8,
         redone_s=0.0,
         silent=nothing,
+        idle=nothing,
     )
 
 

@@ -1,0 +1,76 @@
+"""The report as a page, and the same as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from loadtest.storm.oracle import Verdict
+from loadtest.storm.report import Report, Spread
+
+SHOWN = 8
+"""Faults of one invariant that the page names."""
+
+
+def write_report(report: Report, folder: Path) -> Path:
+    """`storm-<seed>.json` and `.md` in the folder; returns the page's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"storm-{report.options.seed}" + (f"-{report.options.bug}" if report.options.bug else "")
+    (folder / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    file = folder / f"{name}.md"
+    file.write_text(page(report))
+    return file
+
+
+def page(report: Report) -> str:
+    """The report in Markdown."""
+    options = report.options
+    lines = [
+        f"# Storm, seed {options.seed}: {'every promise kept' if report.kept else 'PROMISES BROKEN'}",
+        "",
+        f"{options.jobs} ids, {report.records} records on `jobs`, {options.rate:g} ids a second; {options.streams} streams,",
+        f"{options.settles} settle and {options.workers} worker processes, {options.brokers} broker(s), stores {options.stores}.",
+        f"{report.machine}.",
+        *([f"Planted bug: {options.bug}."] if options.bug else []),
+        "",
+        "| invariant | checks | faults |",
+        "|---|---|---|",
+        *(f"| {one.invariant} | {one.checks} | {len(one.faults) or '–'} |" for one in report.verdicts),
+        "",
+        *_faults(report.verdicts),
+        "| seconds | times | p50 | p99 | most |",
+        "|---|---|---|---|---|",
+        _row("from a kill to the next result", report.recovery),
+        *([_row("the same, no store being away", report.recovery_fair)] if options.stores == "real" else []),
+        _row("from a worker's kill to its successor's first result", report.return_),
+        *([_row("the same, no store being away", report.return_fair)] if options.stores == "real" else []),
+        _row("a worker without a known share, per rebalance", report.silent),
+        _row("its engine idle meanwhile, for lack of work too", report.idle),
+        "",
+        f"{report.runs} runs, {report.extra_runs} of them again (at most {report.extra_allowed} were in flight under blows):",
+        f"{report.redone_s} s of engine time. Ends: {_counts(report.ends)}.",
+        "",
+        f"Blows: {_counts(report.blows)}.",
+        f"Ended without a blow: {', '.join(report.unbidden) or 'none'}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _faults(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    for one in verdicts:
+        if one.faults:
+            yield f"**{one.invariant}**:"
+            yield ""
+            yield from (f"- {fault}" for fault in one.faults[:SHOWN])
+            yield ""
+
+
+def _row(what: str, value: Spread) -> str:
+    return f"| {what} | {value.count} | {value.p50} | {value.p99} | {value.most} |"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
