@@ -9,8 +9,8 @@ long, and the line moves by a fraction of the usual scatter.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
-from typing import Any, NamedTuple
+from itertools import chain, combinations
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -85,22 +85,22 @@ def non_negative(features: Array, targets: Array, weights: Array) -> Array:
     left, right = features.T @ weighed, weighed.T @ targets
     count = len(right)
     best, least = np.zeros(count), 0.0
-    for size in range(count, 0, -1):
-        for chosen in combinations(range(count), size):
-            found = _solved(left, right, list(chosen))
-            loss = float(found @ left @ found - 2 * found @ right)
-            if (found >= 0).all() and loss < least:
-                best, least = found, loss
-        if size == count and least < 0:
-            break  # nothing had to be left out, so nothing can be better
+    whole = _solved(left, right)
+    if (whole >= 0).all():
+        return whole  # nothing has to be left out, so nothing can be better
+    for chosen in chain(*(combinations(range(count), size) for size in range(1, count))):
+        some, found = list(chosen), np.zeros(count)
+        found[some] = _solved(left[np.ix_(some, some)], right[some])
+        loss = float(found @ left @ found - 2 * found @ right)
+        if (found >= 0).all() and loss < least:
+            best, least = found, loss
     return best
 
 
-def _solved(left: Array, right: Array, chosen: list[int]) -> Array:
-    part: Any = left[np.ix_(chosen, chosen)]
+def _solved(left: Array, right: Array) -> Array:
     # The columns differ by orders of magnitude, and runs of one size cannot tell them apart: scaled, and a trace of ridge.
-    scale = 1 / np.sqrt(np.maximum(np.diag(part), 1e-300))
-    scaled = part * scale[:, None] * scale[None, :] + 1e-9 * np.eye(len(chosen))
-    found = np.zeros(len(right))
-    found[chosen] = scale * np.linalg.solve(scaled, scale * right[chosen])
-    return found
+    scale = 1 / np.sqrt(np.maximum(left.diagonal(), 1e-300))
+    scaled = left * np.outer(scale, scale)
+    scaled.flat[:: len(right) + 1] += 1e-9
+    solution: Array = scale * np.linalg.solve(scaled, scale * right)
+    return solution

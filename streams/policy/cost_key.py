@@ -35,8 +35,8 @@ LEAST_PRIOR = 0.1
 PRIOR_VOTES = 2
 """Runs that the table counts as where the question is how slow the device is altogether: one wild run moves nothing."""
 
-REFIT = 10
-"""A new line once the runs grew by one in so many: the twelfth run of a size changes little, and a fit costs 0.2 ms."""
+REFIT = 6
+"""A new line once one in so many runs is new: the twelfth run of a size changes little, and a fit costs half a millisecond."""
 
 GROWN = 1.1
 """Times the runs: what is known of a key is written often while it is new, and seldom when one run more changes nothing."""

@@ -21,8 +21,8 @@ RECENT = 31
 VOTES = 2
 """Runs that the table counts as there: a first run that is wild moves nothing."""
 
-LONGEST_S = 1e6
-"""A run said to take longer (seconds; 11 days) is a mistake."""
+SHORTEST_S, LONGEST_S = 1e-6, 1e6
+"""What a run may be said to take (seconds; up to 11 days). The rest are mistakes."""
 
 USUAL = 256
 """Runs of a model after which those before count half in which device is its usual one."""
@@ -38,12 +38,14 @@ class CostModel:
         self._specs = {spec.ref: spec for spec in catalog.models}
         self._keys: Recall[tuple[str, str], KeyCost | None] = Recall(KEYS)
         self._models: dict[tuple[str, str], _Model] = {}
-        self._usual: dict[str, dict[str, float]] = {}
+        self._ran: dict[str, dict[str, float]] = {}
+        """Model to device class to runs, of late."""
+        self._usual: dict[str, str] = {}
         self._changed: dict[tuple[str, str], KeyCost] = {}
 
     def estimate(self, model: str, key: str, work: Work, device: str = "") -> Estimate:
         """See `Costs`."""
-        device = device or self.usual(model)
+        device = device or self._usual.get(model, "")
         known = self._keys.get((device, key), None)
         if known is not None:
             return known.estimate(work)
@@ -56,7 +58,7 @@ class CostModel:
 
     def load_s(self, model: str, device: str = "") -> float:
         """See `Costs`."""
-        known = self._models.get((device or self.usual(model), model))
+        known = self._models.get((model, device or self.usual(model)))
         if known is not None and known.loads:
             return median(known.loads)
         spec = self._specs.get(model)
@@ -64,8 +66,7 @@ class CostModel:
 
     def usual(self, model: str) -> str:
         """The device class that ran most of the model's runs lately; empty before the first."""
-        devices = self._usual.get(model)
-        return max(devices, key=lambda one: (devices[one], one)) if devices else ""
+        return self._usual.get(model, "")
 
     def learn(self, run: Ran) -> Checked | None:
         """See `Costs`. What no clock can have measured is passed over."""
@@ -118,10 +119,11 @@ class CostModel:
         return self._models.setdefault((model, device), _Model())
 
     def _count(self, model: str, device: str, runs: int) -> None:
-        devices = self._usual.setdefault(model, {})
+        devices = self._ran.setdefault(model, {})
         devices[device] = devices.get(device, 0.0) + runs
         if sum(devices.values()) > 2 * USUAL:
-            self._usual[model] = {name: count / 2 for name, count in devices.items()}
+            self._ran[model] = {name: count / 2 for name, count in devices.items()}
+        self._usual[model] = max(devices, key=lambda one: (devices[one], one))
 
 
 class _Model:
@@ -136,4 +138,4 @@ class _Model:
 def _credible(run: Ran) -> bool:
     """Written so that NaN, which compares false with everything, is refused too."""
     sizes = min(run.pixels, run.rows, run.steps) >= 1 and run.row_steps >= run.steps
-    return sizes and 0 < run.seconds <= LONGEST_S and 0 <= run.load_s <= LONGEST_S
+    return sizes and SHORTEST_S <= run.seconds <= LONGEST_S and 0 <= run.load_s <= LONGEST_S
