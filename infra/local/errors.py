@@ -1,32 +1,35 @@
-"""What can go wrong with the local Kafka, in words a person can act on."""
+"""What can go wrong with a server on this machine, in words a person can act on."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from infra.local.tail import tail
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-class LocalKafkaError(Exception):
-    """Any failure of the local Kafka; its text says what happened and what to do."""
+TAIL_LINES = 25
 
 
-class JarUnavailableError(LocalKafkaError):
-    """A jar of Kafka could not be downloaded, or its bytes are not the pinned ones."""
+class LocalServerError(Exception):
+    """Any failure of a server on this machine; its text says what happened and what to do."""
 
 
-class KafkaDidNotStart(LocalKafkaError):
-    """Kafka ended early or did not answer in time; carries the end of its log."""
-
-    def __init__(self, reason: str, log: Path, tail: str) -> None:
-        """Keep the reason and the last log lines apart, and show both."""
-        super().__init__(f"Kafka did not start: {reason}. The end of {log}:\n{tail}")
-        self.reason = reason
-        self.tail = tail
+class JarUnavailableError(LocalServerError):
+    """A pinned jar could not be downloaded, or its bytes are not the pinned ones."""
 
 
-class PortInUseError(LocalKafkaError):
+class DidNotStart(LocalServerError):
+    """It ended early or did not answer in time; carries the end of its log."""
+
+    def __init__(self, name: str, reason: str, log: Path) -> None:
+        """Keep the last log lines apart, and show all."""
+        self.tail = tail(log, TAIL_LINES)
+        super().__init__(f"{name} did not start: {reason}. The end of {log}:\n{self.tail}")
+
+
+class PortInUseError(LocalServerError):
     """Another program listens on the port that was asked for."""
 
     def __init__(self, port: int) -> None:
@@ -35,8 +38,8 @@ class PortInUseError(LocalKafkaError):
         self.port = port
 
 
-class DataDirInUseError(LocalKafkaError):
-    """A living process already runs Kafka on this folder."""
+class DataDirInUseError(LocalServerError):
+    """A living process already runs on this folder."""
 
     def __init__(self, data_dir: Path, owner: int | None) -> None:
         """Name the folder and, where known, the process."""
@@ -45,7 +48,7 @@ class DataDirInUseError(LocalKafkaError):
         self.owner = owner
 
 
-class NoDiskSpaceError(LocalKafkaError):
+class NoDiskSpaceError(LocalServerError):
     """The disk of the data folder is all but full; Kafka would fail at its first write."""
 
     def __init__(self, data_dir: Path, free: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.local import aot, jre
-from infra.local.errors import KafkaDidNotStart, NoDiskSpaceError
+from infra.local.errors import DidNotStart, NoDiskSpaceError
 from infra.local.properties import Node, render
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ def new_cluster_id() -> str:
 class Folder:
     """The files of one node; `path` is made on `prepare`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, log: Path) -> None:
         """Name the folder; nothing is touched yet."""
-        self.path = path.absolute()
-        self.log = self.path / "kafka.log"
+        self.path = path
+        self.log = log
         self.records = self.path / "records"
         self.properties = self.path / "server.properties"
         self.scratch = self.path / "tmp"
@@ -41,7 +41,6 @@ class Folder:
 
     def prepare(self) -> None:
         """Make the folder ready for a start. Raises NoDiskSpaceError."""
-        self.path.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.path).free
         if free < LEAST_FREE:
             raise NoDiskSpaceError(self.path, free)
@@ -57,7 +56,7 @@ class Folder:
         )
 
     def format(self, node: Node, classpath: Sequence[Path]) -> None:
-        """Write the properties for this start and, the first time, the empty records. Raises KafkaDidNotStart."""
+        """Write the properties for this start and, the first time, the empty records. Raises DidNotStart."""
         shutil.rmtree(self.scratch, ignore_errors=True)  # a killed broker leaves unpacked libraries there
         self.scratch.mkdir()
         if not self.records.exists():
@@ -83,13 +82,4 @@ class Folder:
                 )  # fmt: skip
             except (subprocess.SubprocessError, OSError) as error:
                 reason = f"its folder could not be formatted ({type(error).__name__})"
-                raise KafkaDidNotStart(reason, self.log, self.tail()) from error
-
-    def tail(self, lines: int = 25) -> str:
-        """Return the last lines of the broker's output."""
-        try:
-            with self.log.open("rb") as file:
-                file.seek(max(0, self.log.stat().st_size - 16_384))
-                return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
-        except OSError:
-            return "(no log)"
+                raise DidNotStart("Kafka", reason, self.log) from error

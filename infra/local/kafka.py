@@ -8,34 +8,31 @@ From a shell: `python -m infra.local.kafka --data DIR [--port N]`.
 
 from __future__ import annotations
 
-import asyncio
+import argparse
 import signal
-import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from infra.local import aot, jars, jre, probe
-from infra.local.child import Child
-from infra.local.claim import Claim
-from infra.local.errors import KafkaDidNotStart, PortInUseError
+from infra.local.errors import DidNotStart
 from infra.local.folder import Folder
-from infra.local.ports import free_ports, is_free
+from infra.local.ports import free_ports
 from infra.local.properties import Door, Node
+from infra.local.server import Server, foreground
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
-NOTE = "kafka.pid"  # beside the lock: who runs here
-ROUND = 0.05  # seconds between looks at a starting broker
 TRIES = 3  # starts, when a port we chose ourselves is taken between choice and use
-STOP_PATIENCE = 20.0  # seconds to close its files before it is killed
 
 
-class LocalKafka:
-    """A broker that keeps its records in one folder; ports may differ from one object to the next, never within one.
+class LocalKafka(Server):
+    """A broker that keeps its records in one folder; ports may differ from one object to the next, never within one."""
 
-    Blocking, and safe to call from any thread; from asyncio use `async with`, or `asyncio.to_thread`.
-    """
+    name = "Kafka"
+    start_s = 120.0  # 50 were seen at a load of 30 on two cores
+    stop_s = 20.0
+    round_s = 0.05
 
     def __init__(
         self,
@@ -50,16 +47,13 @@ class LocalKafka:
 
         `doors` are listeners beside the plain one of `bootstrap`.
         """
-        self._folder = Folder(data_dir)
+        super().__init__(data_dir)
+        self._folder = Folder(self.folder, self.log)
         self._asked_port = port
         self._progress = progress
         self._jvm_options = jvm_options
         self._doors = tuple(doors)
-        self._death = signal.SIGTERM
         self._node: Node | None = None
-        self._claim: Claim | None = None
-        self._child: Child | None = None
-        self._classpath: Sequence[Path] = ()
 
     @classmethod
     def member(cls, data_dir: Path, node: Node, cluster_id: str) -> Self:
@@ -80,89 +74,26 @@ class LocalKafka:
     def port(self) -> int:
         """Return the port for clients; known once `launch` has returned."""
         if self._node is None:
-            message = "the broker has no address before it is started"
-            raise RuntimeError(message)
+            raise RuntimeError("the broker has no address before it is started")
         return self._node.port
 
-    @property
-    def pid(self) -> int | None:
-        """Return the process id of the running broker."""
-        return self._child.pid if self._child else None
-
-    @property
-    def running(self) -> bool:
-        """Tell whether the process lives (ready or not)."""
-        return self._child is not None and self._child.alive
-
-    @property
-    def log(self) -> Path:
-        """Return the file that holds the broker's output."""
-        return self._folder.log
-
-    def start(self, timeout: float = 120.0) -> Self:
-        """Start the broker and return when clients can use it; nothing happens when it runs.
-
-        `timeout` is in seconds: 50 were seen at a load of 30 on two cores; a broker that ends is noticed at once.
-        Raises a LocalKafkaError.
-        """
+    def start(self, timeout: float | None = None) -> Self:
         for tries_left in reversed(range(TRIES)):
             try:
-                self.launch()
-                self.wait_ready(timeout)
-            except KafkaDidNotStart as error:
-                self.kill9()
+                return super().start(timeout)
+            except DidNotStart as error:
                 if not tries_left or self._asked_port or "already in use" not in error.tail:
                     raise
                 self._node = None
-            except BaseException:
-                self.kill9()
-                raise
-            else:
-                break
-        return self
+        raise AssertionError("the last try returns or raises")
 
-    def launch(self) -> None:
-        """Start the process without waiting for it to be ready."""
-        if self.running:
-            return
+    def _answers(self) -> bool:
+        serves = (probe.coordinates(self.port, kind) for kind in probe.COORDINATORS)
+        return probe.answers(self.port) and all(serves)
+
+    def _settle_ports(self) -> None:
         self._folder.prepare()
-        self._claim = self._claim or Claim(self._folder.path, NOTE)
-        self._classpath = jars.fetch(jars.pinned(), progress=self._progress)
-        self._node = self._settle_ports()
-        self._folder.format(self._node, self._classpath)
-        self._child = self._spawn(self._claim)
-        self._claim.record([self._child.pid])
-
-    def wait_ready(self, timeout: float = 120.0) -> None:
-        """Wait until the broker answers and serves groups and transactions. Raises KafkaDidNotStart."""
-        deadline = time.monotonic() + timeout
-        self._wait_for(probe.answers, deadline)
-        self._wait_for(lambda port: probe.coordinates(port, "group"), deadline)
-        self._wait_for(lambda port: probe.coordinates(port, "transaction"), deadline)
-
-    def stop(self, timeout: float = STOP_PATIENCE) -> None:
-        """End the broker in order, or by force after `timeout` seconds; its records stay."""
-        if self._child:
-            self._child.signal(signal.SIGTERM)
-            self._child.wait(timeout)
-        self.kill9()
-
-    def kill9(self) -> None:
-        """End the broker as a crash would: no chance to close anything."""
-        if self._child:
-            self._child.signal(signal.SIGKILL)
-            self._child.wait(None)
-            self._child = None
-        if self._claim:
-            self._claim.release()
-            self._claim = None
-
-    def _settle_ports(self) -> Node:
-        """Keep the ports of an earlier start of this object; clients still know them."""
-        node = self._node or self._new_node()
-        if not is_free(node.port):
-            raise PortInUseError(node.port)
-        return node
+        self._node = self._node or self._new_node()
 
     def _new_node(self) -> Node:
         first, controller = free_ports(2)
@@ -174,43 +105,25 @@ class LocalKafka:
             doors=self._doors,
         )
 
-    def _spawn(self, claim: Claim) -> Child:
-        options = (*self._folder.jvm_options(), *(self._jvm_options or aot.options(self._classpath)))
-        argv = jre.command("kafka.Kafka", str(self._folder.properties), classpath=self._classpath, options=options)
-        return Child(argv, log=self._folder.log, env=jre.environment(), keep_fd=claim.fd, death=self._death)
+    def _command(self) -> list[str]:
+        assert self._node
+        classpath = jars.fetch(jars.pinned(), progress=self._progress)
+        self._folder.format(self._node, classpath)
+        options = (*self._folder.jvm_options(), *(self._jvm_options or aot.options(classpath)))
+        return jre.command("kafka.Kafka", str(self._folder.properties), classpath=classpath, options=options)
 
-    def _wait_for(self, ready: Callable[[int], bool], deadline: float) -> None:
-        child, node = self._child, self._node
-        if child is None or node is None:
-            message = "launch the broker before waiting for it"
-            raise RuntimeError(message)
-        while not ready(node.port):
-            if child.wait(ROUND):
-                raise self._did_not_start(f"it ended with status {child.exit_status}")
-            if time.monotonic() > deadline:
-                raise self._did_not_start("it did not answer in time")
 
-    def _did_not_start(self, reason: str) -> KafkaDidNotStart:
-        return KafkaDidNotStart(reason, self._folder.log, self._folder.tail())
-
-    def __enter__(self) -> Self:
-        """Start."""
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        """Stop."""
-        self.stop()
-
-    async def __aenter__(self) -> Self:
-        """Start without blocking the event loop."""
-        return await asyncio.to_thread(self.start)
-
-    async def __aexit__(self, *_: object) -> None:
-        """Stop without blocking the event loop."""
-        await asyncio.to_thread(self.stop)
+def main() -> None:
+    """Run until Ctrl-C or SIGTERM; print the address on a line of its own once clients may connect."""
+    parser = argparse.ArgumentParser(prog="python -m infra.local.kafka", description="A Kafka on loopback, until Ctrl-C.")
+    parser.add_argument("--data", type=Path, required=True, help="folder that keeps the records")
+    parser.add_argument("--port", type=int, help="port for clients (default: any free one)")
+    options = parser.parse_args()
+    foreground(
+        lambda progress: LocalKafka(options.data, options.port, progress=progress),
+        lambda kafka: kafka.bootstrap,
+    )
 
 
 if __name__ == "__main__":
-    from infra.local.__main__ import main
-
     main()

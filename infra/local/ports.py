@@ -8,6 +8,7 @@ import socket
 # Below Linux's and macOS's ephemeral ranges, so that no outgoing connection takes a port between choice and use.
 RANGE = range(20_000, 32_000)
 TRIES = 200
+CONNECT_S = 5.0
 
 
 def is_free(port: int) -> bool:
@@ -19,6 +20,15 @@ def is_free(port: int) -> bool:
             probe.bind(("127.0.0.1", port))
         except OSError:
             return False
+    return True
+
+
+def accepts(port: int) -> bool:
+    """Tell whether somebody takes connections on this loopback port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), CONNECT_S).close()
+    except OSError:
+        return False
     return True
 
 

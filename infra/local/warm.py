@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from infra.local import aot, jars
 from infra.local.cache import cache_dir
-from infra.local.errors import LocalKafkaError
+from infra.local.errors import LocalServerError
 from infra.local.kafka import LocalKafka
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _train(target: Path) -> None:
         kafka = LocalKafka(Path(folder) / "data", jvm_options=(f"-XX:AOTCacheOutput={made}",))
         try:
             kafka.start().stop(DUMP_PATIENCE)
-        except LocalKafkaError:
+        except LocalServerError:
             kafka.kill9()  # no cache is no harm: the next start tells what is wrong, if anything is
         if made.exists():
             made.replace(target)

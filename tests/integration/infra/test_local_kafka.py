@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from infra.local.cluster import LocalCluster
-from infra.local.errors import DataDirInUseError, KafkaDidNotStart, NoDiskSpaceError, PortInUseError
+from infra.local.errors import DataDirInUseError, DidNotStart, NoDiskSpaceError, PortInUseError
 from infra.local.kafka import LocalKafka
 from tests.support.eventually import eventually
 from tests.support.topics import create_topics
@@ -119,7 +119,7 @@ def test_a_full_disk_is_said_before_kafka_fails_of_it(tmp_path: Path, monkeypatc
 
 def test_a_broker_that_ends_early_shows_the_end_of_its_log_and_frees_the_folder(tmp_path: Path) -> None:
     broken = LocalKafka(tmp_path, jvm_options=("-Xmx1k",))
-    with pytest.raises(KafkaDidNotStart, match="Initial heap size"):
+    with pytest.raises(DidNotStart, match="Initial heap size"):
         broken.start()
     with LocalKafka(tmp_path) as sound:
         assert sound.running
@@ -132,7 +132,7 @@ def test_a_port_lost_between_choice_and_use_is_exchanged_for_another(tmp_path: P
         stolen = thief.getsockname()[1]
         choices = iter([(stolen, stolen + 1)])
         choose = LocalKafka._new_node.__globals__["free_ports"]
-        monkeypatch.setattr("infra.local.kafka.is_free", lambda _port: True)
+        monkeypatch.setattr("infra.local.server.is_free", lambda _port: True)
         monkeypatch.setattr("infra.local.kafka.free_ports", lambda count: next(choices, None) or choose(count))
         with LocalKafka(tmp_path) as broker:
             assert broker.port != stolen

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from infra.local import cassandra_java
-from infra.local.cassandra import JARS, CassandraDidNotStart, LocalCassandra
+from infra.local.cassandra import JARS, LocalCassandra
 from infra.local.cassandra_config import Locks, Ports, render
 from infra.local.cassandra_java import REQUIREMENTS, JavaUnavailable
+from infra.local.errors import DidNotStart
 from infra.local.jars import pinned
 
 PORTS = Ports(clients=1, storage=2)
@@ -56,5 +57,5 @@ def test_a_java_that_cannot_be_fetched_says_what_to_do_and_leaves_nothing(
 
 def test_a_node_that_ends_early_shows_the_end_of_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LocalCassandra, "_command", lambda _: ["/bin/sh", "-c", "echo out of luck; exit 3"])
-    with pytest.raises(CassandraDidNotStart, match=r"status 3.*\n.*out of luck"):
+    with pytest.raises(DidNotStart, match=r"status 3.*\n.*out of luck"):
         LocalCassandra(tmp_path).start(10)
