@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from loadtest.simulate.policies import POLICIES
+from contracts.work import Ran
+from loadtest.simulate.policies import OURS, POLICIES
 from loadtest.simulate.simulation import Run, Simulation, catalog_of
 from loadtest.simulate.trace import Scenario
+from loadtest.simulate.worker import SLOTS
 from streams.policy.cost_model import CostModel
 from streams.policy.fill import CatalogCaps
 
 
-def play(scenario: Scenario, policy: str, scale: float = 1.0) -> Run:
-    """Run it."""
+class Table(CostModel):
+    """Predicts by the catalogue alone: for policies that ask for no predictions, as learning takes most of a run's time."""
+
+    def learn(self, run: Ran) -> None:
+        """Not."""
+
+
+def play(scenario: Scenario, policy: str, scale: float = 1.0, *, slots: int = SLOTS) -> Run:
+    """Run it. `slots`: batches that a worker takes at once."""
     catalog = catalog_of(scenario)
-    caps = CatalogCaps(catalog)
-    costs = CostModel(catalog)
-    return Simulation(scenario, POLICIES[policy](caps, costs), caps, costs, name=policy, scale=scale).run()
+    caps, costs = CatalogCaps(catalog), (CostModel if policy == OURS else Table)(catalog)
+    return Simulation(scenario, POLICIES[policy](caps, costs), caps, costs, name=policy, scale=scale, slots=slots).run()

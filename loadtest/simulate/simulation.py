@@ -13,7 +13,7 @@ from loadtest.simulate.clock import Clock
 from loadtest.simulate.contender import Contender
 from loadtest.simulate.trace import Item, Scenario
 from loadtest.simulate.truth import JITTER
-from loadtest.simulate.worker import SimulatedWorker
+from loadtest.simulate.worker import SLOTS, SimulatedWorker
 from streams.policy.batching import Formed
 from streams.policy.cost import Costs
 from streams.policy.fill import Caps
@@ -94,13 +94,14 @@ class Simulation:
         name: str,
         scale: float = 1.0,
         jitter: float = JITTER,
+        slots: int = SLOTS,
         plumbing: Plumbing | None = None,
         troubles: Troubles | None = None,
     ) -> None:
         self.clock = Clock()
         self.models = {model.spec.ref: model for model in scenario.models}
         self._scenario, self._policy, self._caps, self._costs = scenario, policy, caps, costs
-        self._name, self._scale, self._jitter = name, scale, jitter
+        self._name, self._scale, self._jitter, self._slots = name, scale, jitter, slots
         self._plumbing = plumbing or Plumbing()
         self._troubles = troubles or Troubles()
         self._fates: dict[int, Fate] = {}
@@ -237,7 +238,7 @@ class Simulation:
     def _worker(self, number: int) -> SimulatedWorker:
         scenario, refs = self._scenario, list(self.models)
         loaded = [refs[(number + i) % len(refs)] for i in range(min(scenario.holding, len(refs)))]
-        return SimulatedWorker(self, number, loaded=loaded, holds=scenario.holds)
+        return SimulatedWorker(self, number, loaded=loaded, holds=scenario.holds, slots=self._slots)
 
     def _result(self) -> Run:
         workers = self._workers

@@ -17,6 +17,9 @@ EVERY_S = 1.0
 
 DEVICE = "simulated"
 
+SLOTS = 2
+"""Batches that a worker takes at once: one running, one ready, as in infra/settings.py."""
+
 
 class Around(Protocol):
     """What a worker needs of the simulation."""
@@ -40,7 +43,7 @@ class Around(Protocol):
 class SimulatedWorker:
     """Owns the partition of its own number."""
 
-    def __init__(self, around: Around, number: int, *, loaded: Sequence[str], holds: int, slots: int = 2) -> None:
+    def __init__(self, around: Around, number: int, *, loaded: Sequence[str], holds: int, slots: int = SLOTS) -> None:
         self.number = number
         self.busy_s = self.load_s = 0.0
         self.asked = self.padded = 0

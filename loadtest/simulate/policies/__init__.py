@@ -22,8 +22,9 @@ def darkroom(caps: Caps, costs: Costs) -> Contender:
     return Scheduler(caps, batch_wait_s=BATCH_WAIT_S, costs=costs)
 
 
+OURS = "darkroom"
 POLICIES: Mapping[str, Callable[[Caps, Costs], Contender]] = {
-    "darkroom": darkroom,
+    OURS: darkroom,
     "fifo": lambda caps, _: OneAtATime(caps),
     "window": lambda caps, _: PreferredSizes(caps),
     "buckets": lambda caps, _: ShapeBuckets(caps),
