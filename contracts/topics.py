@@ -16,6 +16,10 @@ MAX_RECORD_BYTES = 16 * 1_048_576
 """The largest record an internal topic takes: a rejected event of 8 MiB, base64 in its dead letter, still fits."""
 
 
+PARKED_S = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
+"""Partition n of `parked.<pool>` is a line in which a job stays for so long before it is looked at again (seconds)."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TopicSpec:
     """A topic as it must exist on the cluster."""
@@ -57,6 +61,10 @@ class Topics:
         """Tier to topic, most important tier first."""
         return {tier: self.queue(pool, tier) for tier in TIERS}
 
+    def parked(self, pool: str) -> str:
+        """The topic of jobs above their tenant's rate; its partitions are lines (`PARKED_S`)."""
+        return f"{self.prefix}parked.{pool}"
+
     def batches(self, pool: str) -> str:
         """The topic whose partitions belong to the workers of one pool."""
         return f"{self.prefix}batches.{pool}"
@@ -85,4 +93,5 @@ class Topics:
         # One partition a tier: one scheduler sees the whole pool, so order and fairness are global.
         for name in self.queues(pool).values():
             yield TopicSpec(name=name, partitions=1, config={**large, "retention.ms": str(7 * DAY_MS)})
+        yield TopicSpec(name=self.parked(pool), partitions=len(PARKED_S), config={**large, "retention.ms": str(7 * DAY_MS)})
         yield TopicSpec(name=self.batches(pool), partitions=self.batch_partitions, config=large)

@@ -84,6 +84,19 @@ class QueuedHead(Struct, frozen=True, kw_only=True):
     group: str = ""
 
 
+class Parked(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An admitted job above its tenant's rate, on `parked.<pool>`. Times are on the limiter's clock."""
+
+    start_at: float
+    """When it may queue."""
+    look_at: float
+    """When its line is done with it. Those of one line come in this order."""
+    paid: bool = False
+    """Whether it has taken from the bucket of all tenants together, too."""
+    job: Raw
+    """The `QueuedJob`."""
+
+
 class Batch(Struct, frozen=True, kw_only=True):
     """Jobs that run together, on a partition of `batches.<pool>` that one worker owns."""
 

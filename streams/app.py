@@ -12,20 +12,25 @@ from contracts.brokers import Brokers
 from contracts.catalog import Catalog
 from contracts.metrics import Metrics
 from contracts.publish import Publisher
+from contracts.topics import Topics
 from contracts.waiting import reached
 from infra.catalog import open_catalog
 from infra.jobstore import open_jobs
+from infra.limiter import open_limiter
 from infra.observe import observe
 from infra.settings import Settings, read_settings
 from infra.tenants import TenantsFile
 from streams.agents import admit, batch, control
 from streams.chunks import install_chunks, quick_settings
+from streams.gate import Gate
 from streams.learn import Learning
 from streams.policy.cost import Costs
 from streams.policy.cost_model import CostModel
 from streams.policy.validate import Models
 from streams.ports import JobStore
 from streams.process import Crashed, main
+from streams.release import Release
+from streams.releasing import Releasing
 
 
 def new_app(settings: Settings) -> Any:
@@ -53,15 +58,29 @@ def _credentials(brokers: Brokers) -> Any:
 
 
 def attach_admission(
-    app: Any, settings: Settings, catalog: Catalog, costs: Costs, store: JobStore, publisher: Publisher, metrics: Metrics
+    app: Any,
+    settings: Settings,
+    catalog: Catalog,
+    costs: Costs,
+    gate: Gate,
+    store: JobStore,
+    publisher: Publisher,
+    metrics: Metrics,
 ) -> None:
     """From `jobs` to the queues (admit), from `control` to `outcomes` (control)."""
     topics, models = settings.topics, Models(catalog)
     parts: dict[str, Any] = {"store": store, "publisher": publisher, "topics": topics, "clock": time.time}
-    admitting = admit.Admit(models=models, costs=costs, metrics=metrics, **parts)
+    admitting = admit.Admit(models=models, costs=costs, gate=gate, metrics=metrics, **parts)
     ordering = control.ControlJobs(**parts)
     admit.attach(app, admit=admitting, topics=topics, metrics=metrics)
     control.attach(app, control=ordering, topics=topics, metrics=metrics)
+
+
+def new_releasing(settings: Settings, gate: Gate, store: JobStore, metrics: Metrics) -> Releasing:
+    """From `parked` to the queues (release)."""
+    kafka, topics = settings.kafka, settings.topics
+    release = Release(gate=gate, store=store, topics=topics, clock=time.time, metrics=metrics)
+    return Releasing(release, gate.limiter.now, kafka.brokers, topics, kafka.session_timeout_s, metrics)
 
 
 def attach_batching(
@@ -97,7 +116,10 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     app = new_app(settings)
     reach, topics, costs = settings.kafka.brokers, settings.topics, CostModel(catalog)
     learning = Learning(costs, brokers=reach, topics=topics, publisher=publisher, metrics=metrics)
-    attach_admission(app, settings, catalog, costs, store, publisher, metrics)
+    limiter = open_limiter(settings.cache, share=lambda: _share(app, topics))
+    gate = Gate(limiter, tenants, metrics)
+    attach_admission(app, settings, catalog, costs, gate, store, publisher, metrics)
+    releasing = new_releasing(settings, gate, store, metrics)
     batching = attach_batching(app, settings, catalog, learning, tenants, publisher, metrics)
     async with observe("streams", settings.observe, ready=lambda: _ready(app)):
         if not await reached(reach, leave):
@@ -107,13 +129,16 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
             await learning.start()
             await batching.start()
             await app.start()
+            await releasing.start()
             await _until(leave, app)
         finally:
             following.cancel()
+            await releasing.stop()
             await batching.stop()
             await app.stop()
             await learning.stop()
             await publisher.stop()
+            await limiter.close()
             await store.close()
 
 
@@ -125,6 +150,12 @@ async def _until(leave: asyncio.Event, app: Any) -> None:
         one.cancel()
     if not leave.is_set():
         raise Crashed("faust") from app.crash_reason
+
+
+def _share(app: Any, topics: Topics) -> float:
+    """The part of all jobs that this process admits, by the partitions that are its own. Before it has any, that of one."""
+    ours = sum(tp.topic == topics.jobs for tp in app.assignor.assigned_actives())
+    return max(1, ours) / topics.partitions
 
 
 def _ready(app: Any) -> bool:

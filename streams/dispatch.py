@@ -295,7 +295,7 @@ class Dispatcher:
             self._dispatched[job.tier][job.offset] = True
 
     async def _tell_expired(self, jobs: Sequence[Waiting], now: float) -> None:
-        await self._wire.others([self._tell.outcome(expired_outcome(job, now)) for job in jobs])
+        await self._wire.others([self._tell.outcome(expired_outcome(job.head, now)) for job in jobs])
         _done(self.scheduler.landed(jobs))
 
     async def _move(self, jobs: Sequence[Waiting]) -> None:

@@ -6,16 +6,14 @@ from typing import Any
 
 from contracts.codec import Invalid
 from contracts.events import JobError, Timings
-from contracts.work import Outcome
-from streams.policy.window import Waiting
+from contracts.work import Outcome, QueuedHead, QueuedJob
 from streams.tell import letter, place_of
 
 EXPIRED = JobError(code="expired", message="ttl_s: passed while the job waited for a worker")
 
 
-def expired(job: Waiting, now: float) -> Outcome:
+def expired(head: QueuedHead | QueuedJob, now: float) -> Outcome:
     """A job whose deadline passed before it was dispatched."""
-    head = job.head
     timings = Timings(submitted_at=head.submitted_at, queued_s=max(0.0, now - head.submitted_at))
     return Outcome(id=head.id, tenant=head.tenant, state="expired", at=now, error=EXPIRED, timings=timings)
 

@@ -1,4 +1,4 @@
-"""One partition of `outcomes`, settled chunk by chunk, each in one Kafka transaction with its offsets."""
+"""One partition, worked through chunk by chunk, each in one Kafka transaction with its offsets."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from streams.ports import ObjectRemover
 log = logging.getLogger(__name__)
 
 CHUNK_MAX = 500
-"""Outcomes in one transaction: beyond that the cost of a transaction is spread thin enough."""
+"""Records in one transaction: beyond that the cost of a transaction is spread thin enough."""
 
 PAUSE_S = 0.5
 """Before a lane that failed starts over."""
 
 POLL_MS = 1000
-"""How long to wait for outcomes at a time; one that arrives ends the wait."""
+"""How long to wait for records at a time; one that arrives ends the wait."""
 
 
 class Decided(Protocol):
@@ -36,7 +36,7 @@ class Decided(Protocol):
 
 
 class Lane:
-    """Settles one assigned partition until it is stopped. Broken or fenced, it starts over from the last commit."""
+    """Works through one assigned partition until it is stopped. Broken or fenced, it starts over from the last commit."""
 
     def __init__(
         self,
@@ -50,13 +50,16 @@ class Lane:
         metrics: Metrics,
         fenced_pause_s: float,
     ) -> None:
+        """`group`: of the consumers that share the topic; its last word names the stage."""
+        stage = group.rpartition(".")[2]
         self._partition = partition
         self._consumer = consumer
         self._group = group
         self._settle = settle
         self._new_producer = new_producer
         self._remover = remover
-        self._took = metrics.stage_time.labels("settle")
+        self._took = metrics.stage_time.labels(stage)
+        self._name = f"{stage} {partition.topic}[{partition.partition}]"
         self._fenced_pause_s = fenced_pause_s
         self._leaving = False
         self._idle = True
@@ -64,7 +67,7 @@ class Lane:
 
     def start(self) -> None:
         """Begin in the background."""
-        self._task = asyncio.create_task(self._run(), name=f"settle {self._partition.partition}")
+        self._task = asyncio.create_task(self._run(), name=self._name)
 
     async def stop(self, patience_s: float) -> None:
         """Finish the chunk under way; cut it off after `patience_s`, which aborts its transaction."""
@@ -82,17 +85,17 @@ class Lane:
             except ProducerFenced:
                 # Another process took the partition over. If the group gives it back to us, this lane is stopped and a
                 # new one started; fencing the other at once would only make both start over in turn.
-                log.warning("partition %d was taken over", self._partition.partition)
+                log.warning("%s was taken over", self._name)
                 await asyncio.sleep(self._fenced_pause_s)
             except Exception as error:  # whatever it was, the last commit stands and the chunk comes again
                 known = isinstance(error, (KafkaError, OSError))
-                log.warning("partition %d starts over: %s", self._partition.partition, type(error).__name__, exc_info=not known)
+                log.warning("%s starts over: %s", self._name, type(error).__name__, exc_info=not known)
                 await asyncio.sleep(PAUSE_S)
 
     async def _own(self) -> None:
         # The order matters: starting the producer ends the transactions of whoever had the partition before. Only then
         # do the committed offsets tell what is settled.
-        producer = self._new_producer(f"{self._group}-{self._partition.partition}")
+        producer = self._new_producer(f"{self._group}-{self._partition.topic}-{self._partition.partition}")
         try:
             await producer.start()
             await self._rewind()

@@ -25,6 +25,8 @@ class Claim:
     submitted_at: float
     model: str
     tier: str
+    refused: bool = False
+    """The record is to be rejected: it is noted that it had its answer, and the id is the next record's that asks for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +36,7 @@ class Claimed:
     answer: Literal["new", "replay", "same", "conflict"]
     """new: the id is this record's. replay: it was already this record's. same: an equal job has it. conflict: another."""
     state: State
+    """`rejected`: this record was refused, now or, of a replay, the first time."""
     attempt: int
     cancelled: bool
     """A cancel for this id came before the job."""

@@ -10,10 +10,10 @@ from contracts.events import Dead, Result, Status
 from contracts.headers import event_headers, trace_of
 from contracts.records import Record
 from contracts.topics import Topics
-from contracts.work import Outcome, QueuedJob
+from contracts.work import Outcome, Parked, QueuedJob
 from streams.policy.decode import keep
 
-Kind = Literal["status", "result", "dead", "queued", "outcome"]
+Kind = Literal["status", "result", "dead", "queued", "parked", "outcome"]
 Clock = Callable[[], float]
 """Seconds since the Unix epoch."""
 
@@ -24,7 +24,7 @@ class Tell:
     def __init__(self, topics: Topics, stage: str) -> None:
         self._topics = topics
         self._stage = stage
-        kinds: tuple[Kind, ...] = ("status", "result", "dead", "queued", "outcome")
+        kinds: tuple[Kind, ...] = ("status", "result", "dead", "queued", "parked", "outcome")
         self._headers = {kind: event_headers(kind, stage) for kind in kinds}
 
     def status(self, event: Status, trace: bytes | None = None) -> Record:
@@ -42,6 +42,11 @@ class Tell:
     def queued(self, event: QueuedJob, trace: bytes | None = None) -> Record:
         """A job to be scheduled."""
         return self._record(self._topics.queue(event.pool, event.tier), event.id, event, "queued", trace)
+
+    def parked(self, event: Parked, job: QueuedJob, line: int, trace: bytes | None = None) -> Record:
+        """A job that waits for its turn, in a line of its pool."""
+        headers = self._with("parked", trace)
+        return Record(self._topics.parked(job.pool), job.id.encode(), encode(event), headers, line)
 
     def outcome(self, event: Outcome, trace: bytes | None = None) -> Record:
         """A verdict for settle. One without an id goes where its source says, so that a replay follows it."""

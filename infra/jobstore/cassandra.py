@@ -22,7 +22,7 @@ from infra.jobstore import cassandra_statements as cql
 from infra.jobstore.cassandra_link import Answer, Link, Unanswered, together
 from infra.jobstore.cassandra_listing import Listing, month_of
 from infra.jobstore.cassandra_place import Place
-from infra.jobstore.rules import Row, claimed, first, moved
+from infra.jobstore.rules import Row, claimed, first, moved, taken
 from infra.settings import Cassandra
 from streams.ports import Claim, Claimed, JobRow, Move, Note, StoreUnavailable
 
@@ -40,6 +40,9 @@ DAY_S = 86_400.0
 
 ENTERED_MOST = 100_000
 """Tenants and days that a process remembers to have entered; once a day, so that the entry outlives the month's jobs."""
+
+REFUSED: tuple[State, ...] = ("rejected",)
+"""State that a claim leads out of."""
 
 LIVE: tuple[State, ...] = ("queued", "retrying")
 """States that a move leads out of."""
@@ -91,26 +94,33 @@ class CassandraJobs:
         await self._link.close()
 
     async def _claim(self, claim: Claim) -> Claimed:
-        row, new = await self._take(first(claim), claim.source)
+        row, new = await self._take(claim)
         if row.claimed_by == claim.source:
             await self._enter(row)  # a replay too: the first time may have been cut off before this
+        if new and row.submitted_at != claim.submitted_at:
+            await self._enter_moved(row, REFUSED)  # the id was a refused record's before
         noted = await self._link.ask(cql.CANCELLED, (claim.tenant, claim.id))
         return claimed(row, claim, new=new, cancelled=bool(noted))
 
-    async def _take(self, row: Row, source: str) -> tuple[Row, bool]:
+    async def _take(self, claim: Claim) -> tuple[Row, bool]:
         """The row that has the id now, and whether that is by this call."""
+        row = first(claim)
         unsure: Unanswered | None = None
         for pause in PAUSES_S:
             await _breathe(pause)
             try:
                 answer = await self._link.ask(cql.TAKE, [_value(column) for column in row])
+                if _applied(answer):
+                    return row, True
+                found = _row(answer[0])
+                ours = taken(found, claim)
+                if ours and await self._swap(found, ours):
+                    return ours, True
             except Unanswered as error:
                 unsure = error  # asked again, it answers with what there is
                 continue
-            if _applied(answer):
-                return row, True
-            found = _row(answer[0])
-            return found, unsure is not None and found.claimed_by == source and not found.moved_by
+            if not ours:
+                return found, unsure is not None and found.claimed_by == claim.source and not found.moved_by
         raise self._gave_up(unsure)
 
     async def _move(self, move: Move) -> Verdict:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from contracts.events import State
 from contracts.work import Verdict
-from infra.jobstore.rules import Row, claimed, first, moved
+from infra.jobstore.rules import Row, claimed, moved, taken
 from streams.ports import Claim, Claimed, JobRow, Move, Note
 
 Key = tuple[str, str]
@@ -26,9 +26,10 @@ class MemoryJobs:
 
     def _claim(self, claim: Claim) -> Claimed:
         key = claim.tenant, claim.id
-        new = key not in self._rows
-        row = self._rows.setdefault(key, first(claim))
-        return claimed(row, claim, new=new, cancelled=key in self._cancels)
+        ours = taken(self._rows.get(key), claim)
+        if ours:
+            self._rows[key] = ours
+        return claimed(self._rows[key], claim, new=ours is not None, cancelled=key in self._cancels)
 
     async def cancel(self, jobs: Sequence[Key], at: float) -> list[State | None]:
         """See `JobStore.cancel`."""

@@ -94,7 +94,7 @@ class RememberingJobs:
         """Only of a claim that has the id is it known whose body and record that is."""
         facts = {}
         for claim, answer in zip(claims, told, strict=True):
-            if answer.answer in {"new", "replay"}:
+            if answer.answer in {"new", "replay"} and answer.state != "rejected":  # of those the id is free again
                 end = (answer.state, answer.attempt) if answer.state in TERMINAL else None
                 facts[self._name(_key(claim))] = _pack(Fact(claim.fingerprint, claim.source, answer.cancelled, end))
         await self._memory.put(facts, KEPT_S)

@@ -55,14 +55,28 @@ def first(claim: Claim) -> Row:
         id=claim.id,
         fingerprint=claim.fingerprint,
         claimed_by=claim.source,
-        state="queued",
-        attempt=1,
+        state="rejected" if claim.refused else "queued",
+        attempt=0 if claim.refused else 1,
         moved_by="",
         model=claim.model,
         tier=claim.tier,
         submitted_at=claim.submitted_at,
         updated_at=claim.submitted_at,
     )
+
+
+def taken(row: Row | None, claim: Claim) -> Row | None:
+    """The row as this claim makes it; None if the id is somebody's.
+
+    A refused record keeps the row, so that a replay of it is answered alike, until another one asks for the id. Its
+    attempts count downwards: state and attempt together name a version of a row.
+    """
+    if row is None:
+        return first(claim)
+    if row.state != "rejected" or row.claimed_by == claim.source:
+        return None
+    ours = first(claim)._replace(submitted_at=row.submitted_at)
+    return ours._replace(attempt=row.attempt - 1) if claim.refused else ours
 
 
 def claimed(row: Row, claim: Claim, *, new: bool, cancelled: bool) -> Claimed:

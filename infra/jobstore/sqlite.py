@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from contracts.events import TERMINAL, State
 from contracts.work import Verdict
-from infra.jobstore.rules import KEEP_JOBS_S, KEEP_S, Row, claimed, first, moved
+from infra.jobstore.rules import KEEP_JOBS_S, KEEP_S, Row, claimed, moved, taken
 from infra.jobstore.sqlite_file import connect, storing, transaction
 from streams.ports import Claim, Claimed, JobRow, Move, Note, StoreUnavailable
 
@@ -31,7 +31,7 @@ SIZES = (256, 64, 16, 4, 1)
 _COLUMNS = ", ".join(Row._fields)
 _JOB = f"({', '.join('?' * 12)})"
 _CHANGE = "ON CONFLICT (tenant, id) DO UPDATE SET " + ", ".join(
-    f"{name} = excluded.{name}" for name in ("state", "attempt", "moved_by", "updated_at", "result")
+    f"{name} = excluded.{name}" for name in Row._fields if name not in {"tenant", "id", "submitted_at"}
 )
 _JOINED = ", ".join(f"jobs.{name}" for name in Row._fields)
 
@@ -140,10 +140,10 @@ def _claim(db: sqlite3.Connection, claims: Sequence[Claim]) -> list[Claimed]:
     fresh: dict[Key, Row] = {}
     answers = []
     for key, claim in zip(keys, claims, strict=True):
-        new = key not in rows
-        if new:
-            rows[key] = fresh[key] = first(claim)
-        answers.append(claimed(rows[key], claim, new=new, cancelled=key in cancelled))
+        ours = taken(rows.get(key), claim)
+        if ours:
+            rows[key] = fresh[key] = ours
+        answers.append(claimed(rows[key], claim, new=ours is not None, cancelled=key in cancelled))
     _save(db, list(fresh.values()))
     return answers
 

@@ -8,16 +8,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.events import JobError, State, Status, Terminal, Timings
+from contracts.events import Dead, JobError, State, Status, Terminal, Timings
 from contracts.metrics import Metrics
 from contracts.records import Publishing, Record
 from contracts.topics import Topics
 from contracts.work import Outcome
 from streams.agents.loop import take_chunks
 from streams.chunks import RawSchema
+from streams.gate import Gate, busy
 from streams.patience import patiently
 from streams.policy.cost import Costs
 from streams.policy.decode import read_job, sender_of
+from streams.policy.limit import Answer
 from streams.policy.place import Placed, deadline, place, queued
 from streams.policy.rejected import Rejected
 from streams.policy.validate import Models
@@ -49,7 +51,12 @@ class Entry:
     placed: Placed
     submitted_at: float
 
-    def claim(self) -> Claim:
+    @property
+    def deadline(self) -> float | None:
+        """When the job expires."""
+        return deadline(self.placed.job, self.submitted_at)
+
+    def claim(self, *, refused: bool) -> Claim:
         """Asks for the job's id."""
         job, record = self.placed.job, self.record
         return Claim(
@@ -60,7 +67,12 @@ class Entry:
             submitted_at=self.submitted_at,
             model=self.placed.model.ref,
             tier=job.priority,
+            refused=refused,
         )
+
+
+Case = tuple[Entry, Answer, Claimed]
+"""A job, what the limiter says of it, and what the job store says."""
 
 
 class Admit:
@@ -71,6 +83,7 @@ class Admit:
         *,
         models: Models,
         costs: Costs,
+        gate: Gate,
         store: JobStore,
         publisher: Publishing,
         topics: Topics,
@@ -79,6 +92,7 @@ class Admit:
     ) -> None:
         self._models = models
         self._costs = costs
+        self._gate = gate
         self._store = store
         self._publisher = publisher
         self._tell = Tell(topics, "admit")
@@ -95,18 +109,28 @@ class Admit:
                 entries.append(Entry(record, self._placed(record), when(record, now)))
             except Rejected as error:
                 onward.append(self._refusal(record, error, now))
-        claims = [entry.claim() for entry in entries]
-        answers = await patiently(self._store.claim, claims) if claims else []
-        told = list(self._statuses(entries, answers, now))
-        onward += self._onward(entries, answers, now)
+        cases = await self._judged(entries, now)
+        told = list(self._statuses(cases, now))
+        onward += self._onward(cases, now)
         # Told first: a worker may take a job the moment it is queued, and "running" must not come before "queued".
         await self._publisher.publish(told)
         await self._publisher.publish(onward)
-        self._count(entries, answers)
+        self._count(cases)
+
+    async def _judged(self, entries: Sequence[Entry], now: float) -> list[Case]:
+        """The limiter first: a refused record must not take the id, and a replay of it must be refused again."""
+        if not entries:
+            return []
+        allowed = await self._gate.ask([(entry.placed, entry.deadline) for entry in entries], now)
+        claims = [entry.claim(refused=answer.retry_after_s is not None) for entry, answer in zip(entries, allowed, strict=True)]
+        answers = await patiently(self._store.claim, claims)
+        repeated = [(e.placed, a) for e, a, claimed in zip(entries, allowed, answers, strict=True) if _in_vain(claimed)]
+        await self._gate.give_back(repeated)
+        return list(zip(entries, allowed, answers, strict=True))
 
     def _placed(self, record: Any) -> Placed:
         try:
-            return place(read_job(record.value), self._models, self._costs)
+            return self._gate.checked(place(read_job(record.value), self._models, self._costs))
         except Rejected:
             raise
         except Exception:
@@ -118,38 +142,30 @@ class Admit:
         self._metrics.rejected.labels(rejected.code).inc()
         sender = sender_of(record.value)
         dead = letter(record, rejected.error, now, id=sender.id, tenant=sender.tenant)
-        refusal = Outcome(
-            id=sender.id,
-            tenant=sender.tenant,
-            state="rejected",
-            at=now,
-            error=rejected.error,
-            source=f"jobs/{place_of(record)}",
-            silent=not sender.id,
-            dead=dead,
-        )
-        return self._tell.outcome(refusal, trace(record))
+        return self._tell.outcome(_refused(record, sender.id, sender.tenant, rejected.error, now, dead), trace(record))
 
-    def _statuses(self, entries: Iterable[Entry], answers: Iterable[Claimed], now: float) -> Iterator[Record]:
-        for entry, answer in zip(entries, answers, strict=True):
+    def _statuses(self, cases: Iterable[Case], now: float) -> Iterator[Record]:
+        for entry, _, answer in cases:
             job = entry.placed.job
             context = trace(entry.record)
             for status in _told(job.id, job.tenant, answer, now, waits=not _doomed(entry, answer, now)):
                 yield self._tell.status(status, context)
 
-    def _onward(self, entries: Iterable[Entry], answers: Iterable[Claimed], now: float) -> Iterator[Record]:
-        for entry, answer in zip(entries, answers, strict=True):
-            if not _to_run(answer):
-                continue
-            doom = _doomed(entry, answer, now)
-            context = trace(entry.record)
-            if doom:
-                yield self._tell.outcome(self._end(entry, doom, now), context)
-            else:
-                source = place_of(entry.record)
-                body = entry.record.value
-                job = queued(entry.placed, body, source=source, submitted_at=entry.submitted_at, admitted_at=now)
-                yield self._tell.queued(job, context)
+    def _onward(self, cases: Iterable[Case], now: float) -> Iterator[Record]:
+        for entry, allowed, answer in cases:
+            job, context = entry.placed.job, trace(entry.record)
+            if _turned_away(answer):
+                # No dead letter: nothing is wrong with it, and a sender that floods us has its bytes already.
+                yield self._tell.outcome(_refused(entry.record, job.id, job.tenant, busy(allowed), now), context)
+            elif _to_run(answer):
+                doom = _doomed(entry, answer, now)
+                yield self._tell.outcome(self._end(entry, doom, now), context) if doom else self._queued(entry, allowed, now)
+
+    def _queued(self, entry: Entry, allowed: Answer, now: float) -> Record:
+        record = entry.record
+        source = place_of(record)
+        job = queued(entry.placed, record.value, source=source, submitted_at=entry.submitted_at, admitted_at=now)
+        return self._gate.onward(self._tell, job, allowed, now, trace(record))
 
     def _end(self, entry: Entry, why: JobError, now: float) -> Outcome:
         job = entry.placed.job
@@ -157,10 +173,12 @@ class Admit:
         state: Terminal = "expired" if why is EXPIRED else "cancelled"
         return Outcome(id=job.id, tenant=job.tenant, state=state, at=now, error=why, timings=timings)
 
-    def _count(self, entries: Iterable[Entry], answers: Iterable[Claimed]) -> None:
-        pairs = Counter((e.placed.job.priority, a.answer) for e, a in zip(entries, answers, strict=True))
+    def _count(self, cases: Iterable[Case]) -> None:
+        pairs = Counter((e.placed.job.priority, "busy" if _turned_away(a) else a.answer) for e, _, a in cases)
         for (tier, answer), count in pairs.items():
-            if answer == "new":
+            if answer == "busy":
+                self._metrics.rejected.labels("busy").inc(count)
+            elif answer == "new":
                 self._metrics.admitted.labels(tier).inc(count)
             else:
                 self._metrics.repeated.labels(answer).inc(count)
@@ -168,13 +186,28 @@ class Admit:
 
 def _to_run(answer: Claimed) -> bool:
     """Whether the job goes on from here. A replayed one that was retried or settled has gone on already."""
-    return answer.answer == "new" or (answer.answer == "replay" and answer.state == "queued")
+    return answer.answer in {"new", "replay"} and answer.state == "queued"
+
+
+def _turned_away(answer: Claimed) -> bool:
+    """Whether the record is to be answered that its tenant sends too much: now, or it was the first time."""
+    return answer.answer in {"new", "replay"} and answer.state == "rejected"
+
+
+def _in_vain(answer: Claimed) -> bool:
+    """Whether the limiter was asked for a job that does not run; of a replay it may have been twice, and stays so."""
+    return answer.answer not in {"new", "replay"} or _turned_away(answer)
+
+
+def _refused(record: Any, id: str, tenant: str, why: JobError, now: float, dead: Dead | None = None) -> Outcome:
+    source = f"jobs/{place_of(record)}"
+    return Outcome(id=id, tenant=tenant, state="rejected", at=now, error=why, source=source, silent=not id, dead=dead)
 
 
 def _doomed(entry: Entry, answer: Claimed, now: float) -> JobError | None:
     if answer.cancelled:
         return CANCELLED
-    limit = deadline(entry.placed.job, entry.submitted_at)
+    limit = entry.deadline
     return EXPIRED if limit is not None and limit <= now else None
 
 

@@ -7,6 +7,7 @@ one after another, nobody has to count who waits, and losing a bucket costs at m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -84,12 +85,19 @@ class Taken(NamedTuple):
 
 
 def rates(limits: Limits) -> Rates:
-    """With everything that was left out filled in."""
+    """With everything that was left out filled in; `FREE` itself where nothing is limited."""
     jobs, gpu = limits.jobs_per_s, limits.gpu_s_per_s
+    if jobs is None and gpu is None:
+        return FREE
     return Rates(
         NO_RATE if jobs is None else _rate(jobs, limits.burst_jobs, max(1.0, jobs), limits.backlog_jobs),
         NO_RATE if gpu is None else _rate(gpu, limits.burst_gpu_s, gpu * BURST_GPU_S, limits.backlog_gpu_s),
     )
+
+
+def patient(of: Rates) -> Rates:
+    """The same for jobs that are accepted already: whatever is owed, they get a place."""
+    return Rates(of.jobs._replace(backlog=math.inf), of.gpu._replace(backlog=math.inf))
 
 
 def _rate(per_s: float, burst: float | None, usual: float, backlog: float | None) -> Rate:

@@ -129,6 +129,35 @@ class TestClaim:
         assert sorted(told) == ["conflict"] * 31 + ["new"]
         assert await answers(store, racers[told.index("new")]) == ["replay"]
 
+    async def test_a_refused_record_is_refused_again_when_it_is_read_again_whatever_is_asked_then(self, store: JobStore) -> None:
+        refused = await store.claim([claim(refused=True)])
+        again = await store.claim([claim(), claim(refused=True)])
+        assert [(one.answer, one.state) for one in refused + again] == [("new", "rejected"), *[("replay", "rejected")] * 2]
+
+    async def test_a_refused_record_does_not_take_the_id(self, store: JobStore) -> None:
+        await store.claim([claim(refused=True)])
+        later = claim(source="0@9@9", fingerprint=b"two", submitted_at=8.0)
+        told = await store.claim([replace(later, refused=True), replace(later, source="0@10@9"), later, claim()])
+        assert [(one.answer, one.state) for one in told] == [
+            ("new", "rejected"),
+            ("new", "queued"),
+            ("same", "queued"),
+            ("conflict", "queued"),
+        ]
+        assert await store.move([move()]) == ["won"]
+        assert [(row.state, row.id) for row in await store.recent("acme", None, 9)] == [("succeeded", "a")]
+        assert await store.recent("acme", "rejected", 9) == []
+
+    async def test_a_job_that_has_its_id_cannot_be_refused(self, store: JobStore) -> None:
+        await store.claim([claim()])
+        told = await store.claim([claim(refused=True), claim(source="0@9@9", refused=True)])
+        assert [(one.answer, one.state) for one in told] == [("replay", "queued"), ("same", "queued")]
+
+    async def test_nothing_changes_a_refused_record(self, store: JobStore) -> None:
+        await store.claim([claim(refused=True)])
+        assert await store.cancel([("acme", "a")], 3.0) == ["rejected"]
+        assert await store.move([move(), move(to="retrying", attempt=0)]) == ["late", "late"]
+
     async def test_nothing_claimed_is_nothing_answered(self, store: JobStore) -> None:
         assert await store.claim([]) == []
 

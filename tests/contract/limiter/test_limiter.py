@@ -12,7 +12,7 @@ import pytest
 
 from contracts.tenants import Limits
 from infra.limiter.local import LocalLimiter
-from streams.policy.limit import EVERYBODY, FREE, Answer, Ask, Rates, rates
+from streams.policy.limit import EVERYBODY, FREE, Answer, Ask, Rates, patient, rates
 from streams.ports import Limiter
 from tests.support.rates import too_many
 
@@ -115,9 +115,10 @@ async def test_all_together_are_limited_and_a_job_that_waits_for_its_tenants_tur
 
 
 async def test_a_job_whose_tenants_turn_has_come_asks_for_everybodys_alone(limiter: Limiter) -> None:
-    everybody = rates(Limits(jobs_per_s=0.01, burst_jobs=1))
+    everybody = rates(Limits(jobs_per_s=0.01, burst_jobs=1, backlog_jobs=1))
     due = Ask(tenant=EVERYBODY, rates=FREE, price_s=1.0)
     assert waits(await taken(limiter, due, due, everybody=everybody)) == [0, 100]
+    assert waits(await taken(limiter, due, due, everybody=patient(everybody))) == [200, 300]
 
 
 async def test_what_is_given_back_is_there_for_the_next(limiter: Limiter) -> None:

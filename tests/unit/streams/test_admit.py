@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -14,12 +14,16 @@ from contracts.codec import encode
 from contracts.events import Status
 from contracts.metrics import Metrics
 from contracts.records import Record
+from contracts.tenants import Tenant, Tenants
 from contracts.topics import Topics
-from contracts.work import Outcome, QueuedJob
+from contracts.work import Outcome, Parked, QueuedJob
 from infra.jobstore.memory import MemoryJobs
+from infra.limiter.local import LocalLimiter
 from streams.agents.admit import Admit
 from streams.agents.control import ControlJobs
+from streams.gate import Gate
 from streams.policy.cost_model import CostModel
+from streams.policy.limit import Answer, Ask, Rates
 from streams.policy.validate import Models
 from streams.ports import Claim, Claimed, Move, StoreUnavailable
 from tests.support.bad_jobs import CATALOG, good
@@ -70,14 +74,20 @@ class Bench:
     store: MemoryJobs = field(default_factory=MemoryJobs)
     paper: Paper = field(default_factory=Paper)
     metrics: Metrics = field(default_factory=lambda: Metrics(CollectorRegistry()))
+    tenants: Tenants = field(default_factory=Tenants)
+    limiter: LocalLimiter = field(default_factory=lambda: LocalLimiter(clock=lambda: NOW))
+
+    @property
+    def gate(self) -> Gate:
+        return Gate(self.limiter, self.tenants, self.metrics)
 
     async def admit(self, *records: Sent, models: Any = MODELS) -> Paper:
         parts: dict[str, Any] = {"models": models, "costs": CostModel(USED), "store": self.store, "metrics": self.metrics}
-        await Admit(**parts, publisher=self.paper, topics=TOPICS, clock=lambda: NOW)(records)
+        await Admit(**parts, gate=self.gate, publisher=self.paper, topics=TOPICS, clock=lambda: NOW)(records)
         return self.paper
 
     def restarted(self) -> Bench:
-        return Bench(store=self.store)
+        return Bench(store=self.store, tenants=self.tenants)
 
 
 def job(id: str = "a", **changes: Any) -> bytes:
@@ -169,6 +179,81 @@ async def test_what_was_admitted_rejected_and_repeated_is_counted() -> None:
     assert bench.metrics.repeated.labels("same")._value.get() == 1
     assert bench.metrics.repeated.labels("conflict")._value.get() == 1
     assert bench.metrics.rejected.labels("invalid")._value.get() == 1
+
+
+def limited(**limits: float) -> Bench:
+    return Bench(tenants=Tenants(tenants={"acme": Tenant(**limits)}))
+
+
+async def test_without_limits_nobody_asks_a_limiter() -> None:
+    class Never(LocalLimiter):
+        async def take(self, asks: Sequence[Ask], everybody: Rates) -> list[Answer]:
+            raise AssertionError(asks, everybody)
+
+    paper = await Bench(limiter=Never()).admit(Sent(job()))
+    assert states(paper) == ["accepted", "queued"]
+
+
+async def test_a_job_above_the_rate_is_accepted_and_parked_in_the_line_that_ends_before_its_turn() -> None:
+    bench = limited(jobs_per_s=0.1, burst_jobs=1)
+    paper = await bench.admit(*(Sent(job(f"{n}"), n) for n in range(3)))
+    assert states(paper) == ["accepted", "queued"] * 3
+    parked = [(one.partition, msgspec.json.decode(one.value or b"", type=Parked)) for one in paper.calls[1][1:]]
+    assert [(line, one.start_at, one.look_at) for line, one in parked] == [(1, NOW + 10, NOW + 4), (2, NOW + 20, NOW + 16)]
+    assert bench.metrics.deferred.labels("default", "ordinary")._value.get() == 2
+
+
+async def test_a_job_whose_turn_comes_soon_queues_with_its_time_in_it() -> None:
+    paper = await limited(jobs_per_s=2, burst_jobs=1).admit(Sent(job("0")), Sent(job("1"), 1))
+    assert [one.not_before for one in paper.of("queue.default.ordinary", QueuedJob)] == [0.0, NOW + 0.5]
+
+
+async def test_a_job_above_the_allowance_is_refused_as_busy_with_a_time_and_its_id_stays_free() -> None:
+    bench = limited(jobs_per_s=0.1, burst_jobs=1, backlog_jobs=1)
+    paper = await bench.admit(*(Sent(job(f"{n}"), n) for n in range(3)))
+    (outcome,) = paper.of("outcomes", Outcome)
+    assert (outcome.id, outcome.state, outcome.source, outcome.dead) == ("2", "rejected", "jobs/0@2", None)
+    assert (outcome.error.code, outcome.error.retryable, outcome.error.retry_after_s) == ("busy", True, 10.0)
+    assert bench.metrics.rejected.labels("busy")._value.get() == 1
+    bench.limiter = LocalLimiter(clock=lambda: NOW)
+    later = await replace(bench, paper=Paper()).admit(Sent(job("2"), 3))
+    assert states(later) == ["accepted", "queued"]
+
+
+async def test_what_was_refused_is_refused_again_by_the_replay_though_there_is_room_by_then() -> None:
+    bench = limited(jobs_per_s=0.1, burst_jobs=1, backlog_jobs=0)
+    await bench.admit(Sent(job("0")), Sent(job("1"), 1))
+    paper = await bench.restarted().admit(Sent(job("1"), 1))
+    (outcome,) = paper.of("outcomes", Outcome)
+    assert (outcome.error.code, outcome.error.retry_after_s) == ("busy", 1.0)
+    assert states(paper) == []
+
+
+async def test_what_was_accepted_is_not_refused_by_the_replay_though_there_is_no_room_by_then() -> None:
+    bench = limited(jobs_per_s=0.1, burst_jobs=1, backlog_jobs=0)
+    await bench.admit(Sent(job("0")))
+    paper = await replace(bench, paper=Paper()).admit(Sent(job("0")))
+    assert states(paper) == ["accepted", "queued"]
+    assert [one.topic for one in paper.calls[1]] == ["parked.default"]
+
+
+async def test_a_job_sent_twice_counts_once() -> None:
+    bench = limited(jobs_per_s=0.1, burst_jobs=2, backlog_jobs=0)
+    await bench.admit(Sent(job("0")))
+    await bench.admit(Sent(job("0"), 1))
+    assert states(await replace(bench, paper=Paper()).admit(Sent(job("1"), 2))) == ["accepted", "queued"]
+
+
+async def test_a_job_that_would_expire_before_its_turn_is_refused() -> None:
+    bench = limited(jobs_per_s=0.1, burst_jobs=1)
+    paper = await bench.admit(Sent(job("0")), Sent(job("1", ttl_s=15), 1), Sent(job("2", ttl_s=25), 2))
+    assert [(one.id, one.error.code) for one in paper.of("outcomes", Outcome)] == [("1", "busy")]
+
+
+async def test_a_job_dearer_than_its_tenant_may_send_is_too_large() -> None:
+    paper = await limited(max_price_s=0.001).admit(Sent(job("0")), Sent(job("1", tenant="other"), 1))
+    (outcome,) = paper.of("outcomes", Outcome)
+    assert (outcome.id, outcome.error.code) == ("0", "too_large")
 
 
 class TestControl:
