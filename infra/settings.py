@@ -31,8 +31,25 @@ class BadSetting(ValueError):
     """A setting that cannot be used; the message names it, never its value."""
 
 
-class Kafka(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where Kafka is, and how topics are laid out on it."""
+class Access(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who we are to a server, and whom we trust to be it."""
+
+    user: str = ""
+    password: str = ""
+    ca_file: str = ""
+    """PEM: who signs the server's certificate."""
+    cert_file: str = ""
+    """PEM: our own certificate, where the server asks for one. For Kafka the key may be in the same file."""
+    key_file: str = ""
+    verify_host: bool = True
+    """Whether the server's certificate must also name the address we reach it by."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"  # a password must not get into a log by way of a settings object
+
+
+class Kafka(Access, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where Kafka is, and how topics are laid out on it. A `user` turns SASL on."""
 
     bootstrap_servers: str = "127.0.0.1:9092"
     prefix: str = ""
@@ -41,27 +58,14 @@ class Kafka(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     batch_partitions: int = 16
     session_timeout_s: float = 6.0
     """How long a silent process keeps its partitions."""
-    user: str = ""
-    """Turns SASL on."""
-    password: str = ""
     mechanism: Mechanism = "SCRAM-SHA-512"
     tls: bool = False
     """With the system's own authorities; `ca_file` or `cert_file` turn TLS on, too."""
-    ca_file: str = ""
-    """PEM: who signs the brokers' certificates."""
-    cert_file: str = ""
-    """PEM: our own certificate, where brokers ask for one. The key may be in the same file."""
-    key_file: str = ""
-    verify_host: bool = True
-    """Whether a broker's certificate must also name the address we reach it by."""
 
     @property
     def brokers(self) -> Brokers:
         """What every client is given."""
         return Brokers(servers=self.bootstrap_servers, **{name: getattr(self, name) for name in SECURITY})
-
-    def __repr__(self) -> str:
-        return "Kafka(…)"  # a password must not get into a log by way of a settings object
 
 
 class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,18 +77,11 @@ class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A second store of objects, for what the first cannot take while it is away."""
 
 
-class Cassandra(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to use the Cassandra that `store.jobs` names."""
+class Cassandra(Access, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to use the Cassandra that `store.jobs` names. A `ca_file` turns TLS on."""
 
-    user: str = ""
-    password: str = ""
-    ca_file: str = ""
-    """PEM: who signs the nodes' certificates. Turns TLS on."""
-    cert_file: str = ""
-    """PEM: our own certificate, where nodes ask for one."""
-    key_file: str = ""
     verify_host: bool = False
-    """Whether a node's certificate must also name the address we reach it by."""
+    """Nodes are found by address, and certificates of clusters seldom name addresses."""
     local_dc: str = ""
     """The data centre whose nodes are asked first."""
     replication: str = "1"
@@ -96,34 +93,20 @@ class Cassandra(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     timeout_s: float = 5.0
     """Until the outcome of a request counts as unknown."""
 
-    def __repr__(self) -> str:
-        return "Cassandra(…)"  # a password must not get into a log by way of a settings object
 
-
-class Cache(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Cache(Access, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What processes remember together to save work. Without one everything works, and asks the job store more often."""
 
     url: str = ""
     """redis://host:port/number, or rediss:// for TLS."""
-    user: str = ""
-    password: str = ""
     prefix: str = "darkroom:"
     """What keys begin with. Systems that share a Redis have their own."""
-    ca_file: str = ""
-    """PEM: who signs the server's certificate; the system's own authorities if none is named."""
-    cert_file: str = ""
-    """PEM: our own certificate, where the server asks for one."""
-    key_file: str = ""
-    verify_host: bool = True
 
     def __post_init__(self) -> None:
         if "@" in self.url:
             raise ValueError("a user and a password go into DARKROOM_CACHE_USER and _PASSWORD, not into the URL")
         if self.url and not self.url.startswith(("redis://", "rediss://")):
             raise ValueError("cache.url is not redis://host:port/number or rediss://host:port/number")
-
-    def __repr__(self) -> str:
-        return "Cache(…)"  # a password must not get into a log by way of a settings object
 
 
 class Models(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-CATALOG = """
+
+def catalog(max_frames: int) -> str:
+    """A stand-in model only: what is tried is the way to it."""
+    return f"""
 [defaults]
 text-to-image = "noop"
 image-to-image = "noop"
@@ -29,10 +32,12 @@ steps = 4
 max_steps = 1000
 guidance = 1.0
 batch_cap = 256
-max_frames = 16
-cost = { base_s = 0.003, per_row_step_s = 0.00001 }
+max_frames = {max_frames}
+cost = {{ base_s = 0.003, per_row_step_s = 0.00001 }}
 """
-"""A stand-in model only: what is tried is the way to it."""
+
+
+CATALOG = catalog(max_frames=16)
 
 
 def lives(up: Mapping[str, Any]) -> dict[str, int]:

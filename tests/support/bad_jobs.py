@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.topics import MAX_EVENT_BYTES
+from loadtest.fuzz.system import catalog
 
 HUGE = int("9" * 300)
 
@@ -177,31 +178,9 @@ BAD: dict[str, Bad] = {
     "metadata-too-many": _job("metadata-too-many", "metadata", "too_large", metadata={f"{n}": "x" for n in range(1000)}),
 }  # fmt: skip
 
-CATALOG = """
-[defaults]
-text-to-image = "noop"
-image-to-image = "noop"
-text-to-video = "noop"
-image-to-video = "noop"
-
-[[models]]
-name = "noop"
-version = "1"
-engine = "noop"
-tasks = ["text-to-image", "image-to-image", "text-to-video", "image-to-video"]
-width = 64
-height = 64
-min_side = 8
-max_side = 4096
-multiple = 8
-max_pixels = 16777216
-steps = 4
-max_steps = 1000
-guidance = 1.0
-batch_cap = 256
-max_frames = 256
-cost = { base_s = 0.003, per_row_step_s = 0.00001 }
-
+CATALOG = (
+    catalog(max_frames=256)
+    + """
 [[models]]
 name = "scenes"
 version = "1"
@@ -234,4 +213,5 @@ max_steps = 8
 guidance = 1.0
 cost = { base_s = 0.003, per_row_step_s = 0.00001 }
 """
+)
 """The models that these events are judged by."""
