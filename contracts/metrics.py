@@ -51,4 +51,5 @@ class Metrics:
         self.settled = counter("settled_total", "Terminal states told.", "state")
         self.retried = counter("retried_total", "Runs queued again.", "code")
         self.late = counter("late_outcomes_total", "Outcomes dropped because the job was already terminal.")
+        self.cache = counter("cache_total", "Jobs looked for in the cache (answer: hit, miss).", "answer")
         self.stage_time = histogram("stage_seconds", "Time of one chunk in a stage.", SECONDS, "stage")

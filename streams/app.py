@@ -111,7 +111,7 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     metrics = Metrics()
     catalog = open_catalog(settings.models)
     tenants = TenantsFile(settings.tenants.file)
-    store = open_jobs(settings.store.jobs, settings.cassandra, settings.cache)
+    store = open_jobs(settings.store.jobs, settings.cassandra, settings.cache, metrics)
     publisher = Publisher(settings.kafka.brokers, client_id="darkroom-streams")
     app = new_app(settings)
     reach, topics, costs = settings.kafka.brokers, settings.topics, CostModel(catalog)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 
+from contracts.metrics import Metrics
 from infra.cache import open_cache
 from infra.extras import from_extra, told_as
 from infra.jobstore.memory import MemoryJobs
@@ -16,7 +17,9 @@ from streams.ports import JobStore
 FORMS = "sqlite:///file, cassandra://host:port/keyspace or memory:"
 
 
-def open_jobs(url: str, cassandra: Cassandra | None = None, cache: Cache | None = None) -> JobStore:
+def open_jobs(
+    url: str, cassandra: Cassandra | None = None, cache: Cache | None = None, metrics: Metrics | None = None
+) -> JobStore:
     """`sqlite:///relative/file`, `sqlite:////absolute/file`, `cassandra://host:port[,host…]/keyspace` or `memory:`.
 
     With a cache in front, if one is named. Nothing is connected yet. Raises BadSetting for any other.
@@ -24,7 +27,7 @@ def open_jobs(url: str, cassandra: Cassandra | None = None, cache: Cache | None 
     store = _open(url, cassandra)
     memory = open_cache(cache or Cache())
     # What is remembered is about the rows of one store: those of another are not to be mistaken for them.
-    return RememberingJobs(store, memory, sha256(url.encode()).hexdigest()[:8]) if memory else store
+    return RememberingJobs(store, memory, sha256(url.encode()).hexdigest()[:8], metrics) if memory else store
 
 
 def _open(url: str, cassandra: Cassandra | None) -> JobStore:

@@ -12,8 +12,10 @@ from typing import Protocol
 
 import msgspec
 from msgspec import Struct
+from prometheus_client import CollectorRegistry
 
 from contracts.events import TERMINAL, State
+from contracts.metrics import Metrics
 from contracts.work import Verdict
 from infra.jobstore.results import EndedJobs, ResultMemory
 from infra.jobstore.rules import Row, claimed, first
@@ -53,8 +55,9 @@ _unpack = msgspec.msgpack.Decoder(Fact).decode
 class RememberingJobs:
     """`streams.ports.JobStore`: another one, and a memory."""
 
-    def __init__(self, store: JobStore, memory: Memory, name: str = "") -> None:
+    def __init__(self, store: JobStore, memory: Memory, name: str = "", metrics: Metrics | None = None) -> None:
         """`name` tells this store from others that are remembered in the same place."""
+        self._metrics = metrics or Metrics(CollectorRegistry())
         self._store = store
         self._memory = memory
         self._store_name = name
@@ -76,7 +79,10 @@ class RememberingJobs:
     async def _recall(self, claims: Sequence[Claim]) -> dict[Key, Fact]:
         keys = list(dict.fromkeys(map(_key, claims)))
         found = await self._memory.get([self._name(key) for key in keys])
-        return {key: fact for key, value in zip(keys, found, strict=True) if value and (fact := _read(value))}
+        facts = {key: fact for key, value in zip(keys, found, strict=True) if value and (fact := _read(value))}
+        self._metrics.cache.labels("hit").inc(len(facts))
+        self._metrics.cache.labels("miss").inc(len(keys) - len(facts))
+        return facts
 
     async def _learn_ends(self, repeats: dict[Key, Fact]) -> dict[Key, Fact]:
         """The states of jobs that are known but not to have ended: a read each, and that for the last time if they have."""

@@ -6,11 +6,15 @@ import asyncio
 import itertools
 import logging
 import signal
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 
+import msgspec
 import pytest
+import trustme
 
 pytest.importorskip("redis", reason="needs the extra: redis")
 
@@ -19,6 +23,7 @@ from infra.cache.redis import RedisCache
 from infra.jobstore.remembering import RememberingJobs
 from infra.settings import Cache
 from streams.ports import Claim, Move
+from tests.support.certificates import server_files
 from tests.support.counted_jobs import CountedJobs
 from tests.support.eventually import eventually
 from tests.support.redises import PASSWORD, TestRedis
@@ -141,3 +146,29 @@ async def test_a_wrong_password_is_a_miss_and_one_line_without_it(own_redis: Tes
     (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert "AuthenticationError" in line
     assert PASSWORD not in caplog.text
+
+
+async def test_over_tls_with_the_servers_authority_named(own_redis: TestRedis, tmp_path: Path) -> None:
+    """The packaged server speaks no TLS: what does, stands before it."""
+    ca = trustme.CA()
+    key_file, ca_file = server_files(tmp_path / "files", ca)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(key_file)
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while some := await reader.read(65536):
+            writer.write(some)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner = await asyncio.open_connection("127.0.0.1", own_redis.server.port)
+        await asyncio.gather(pipe(reader, inner[1]), pipe(inner[0], writer))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        settings = Cache(url=f"rediss://127.0.0.1:{port}/0", password=PASSWORD, ca_file=str(ca_file))
+        for one, answer in ((settings, [b"1"]), (msgspec.structs.replace(settings, ca_file=""), [None])):
+            cache = RedisCache(one, timeout_s=10.0)
+            await cache.put({"a": b"1"}, 60)
+            assert await cache.get(["a"]) == answer
+            await cache.close()

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
+from contracts.metrics import Metrics
 from infra.jobstore import remembering
 from infra.jobstore.memory import MemoryJobs
 from infra.jobstore.remembering import RememberingJobs
@@ -162,6 +164,15 @@ async def test_the_record_that_claimed_goes_to_the_store_itself_until_its_job_en
     await jobs.claim([CLAIM])
     assert [(one.answer, one.state) for one in await jobs.claim([CLAIM])] == [("replay", "queued")]
     assert store.claims == 2
+
+
+async def test_jobs_that_are_found_and_that_are_not_are_counted() -> None:
+    registry = CollectorRegistry()
+    jobs = RememberingJobs(MemoryJobs(), Forgetful(), metrics=Metrics(registry))
+    await jobs.claim([CLAIM, replace(CLAIM, id="b")])
+    await jobs.claim([CLAIM, replace(CLAIM, id="c")])
+    counts = {answer: registry.get_sample_value("darkroom_cache_total", {"answer": answer}) for answer in ("hit", "miss")}
+    assert counts == {"hit": 1, "miss": 3}
 
 
 async def test_another_stores_jobs_are_not_mistaken_for_this_ones() -> None:
