@@ -47,7 +47,7 @@ MEANINGS: Mapping[ErrorCode, Meaning] = {
     "too_large": Meaning("no", "A field or the whole event is larger than is taken."),
     "unknown_model": Meaning("no", "No model has this name."),
     "unsupported": Meaning("no", "The model cannot do this."),
-    "busy": Meaning("yes", "Over the tenant's limit: send it again after `retry_after_s`."),
+    "busy": Meaning("yes", "Over the tenant's limit: send it again after `retry_after_s`, with the same id."),
     "conflict": Meaning("no", "The id belongs to another job. Told on `status` only."),
     "expired": Meaning("no", "Its time to live passed before it was done."),
     "cancelled": Meaning("no", "Its owner cancelled it."),

@@ -44,6 +44,8 @@ class JobFailed(DarkroomError):
         self.code = code
         """Stable and machine-readable, e.g. invalid, busy, expired."""
         self.message = message
+        self.retry_after_s = result.error.retry_after_s if result.error else None
+        """Of a `busy` one: when there is room for it (seconds from then)."""
         self.id = result.id
 
 

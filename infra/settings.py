@@ -95,7 +95,10 @@ class Cassandra(Access, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Cache(Access, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What processes remember together to save work. Without one everything works, and asks the job store more often."""
+    """A Redis: what processes remember together to save work, and the buckets of rate limits that they share.
+
+    Without one everything works; the job store is asked more often, and each process limits its part of the jobs.
+    """
 
     url: str = ""
     """redis://host:port/number, or rediss:// for TLS."""

@@ -36,7 +36,7 @@ UNTOLD_S = 1.0
 def busy(answer: Answer) -> JobError:
     """Told to a tenant that sends more than it is allowed."""
     after = math.ceil((answer.retry_after_s or UNTOLD_S) * 1000) / 1000
-    message = "tenant: more than its limit allows is waiting already; send the job again later"
+    message = f"tenant: more than its limit allows is waiting already; send the job again in {after:g} s"
     return JobError(code="busy", message=message, retryable=True, retry_after_s=after)
 
 
