@@ -72,6 +72,7 @@ class Worker:
             images=Images(store, Fetch(settings.fetch)),
             metrics=metrics,
             changed=self._change,
+            device=settings.worker.device,
         )
         bounds = Bounds(memory_mb=settings.worker.memory_mb, growth_mb=settings.worker.growth_mb)
         self.engine = self.hands.engine = EngineProcess(self.hands, hang_s=settings.worker.hang_s, bounds=bounds)

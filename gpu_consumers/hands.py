@@ -39,6 +39,7 @@ class Hands:
         images: Images,
         metrics: Metrics,
         changed: Callable[[], None],
+        device: str = "",
     ) -> None:
         self._catalog = catalog
         self._delivery = delivery
@@ -56,7 +57,7 @@ class Hands:
         """Set while nothing is in hand."""
         self.empty.set()
         self.squeezes = Squeezes()
-        self.ran = Runs()
+        self.ran = Runs(device)
         self.engine: EngineProcess
         """Set once by whoever makes both: they know each other."""
 

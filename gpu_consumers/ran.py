@@ -15,21 +15,22 @@ KEPT = 256
 class Runs:
     """Runs since the last report."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "") -> None:
         self._runs: deque[Ran] = deque(maxlen=KEPT)
-        self.device = ""
+        self._named = device
+        self.device = device
         """Class of the device that the last one was on."""
 
     def note(self, flight: Flight, timed: Timed) -> None:
         """A run is over."""
         batch, asked = flight.batch, [flight.entries[place].queued.resolved for place in timed.places]
-        self.device = timed.device
+        self.device = self._named or timed.device
         self._runs.append(
             Ran(
                 key=batch.key,
                 model=batch.model,
                 engine=batch.engine,
-                device=timed.device,
+                device=self.device,
                 pixels=asked[0].width * asked[0].height,
                 rows=sum(one.rows for one in asked),
                 steps=max(one.steps for one in asked),

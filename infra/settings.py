@@ -146,6 +146,8 @@ class Worker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """On SIGTERM: how long the running batch may take before it is handed back."""
     slots: int = 2
     """Batches it takes at once: one running, the rest ready."""
+    device: str = ""
+    """Class of its device, by which run times are told apart; empty: as the engine calls it, e.g. cpu or h200."""
     spool: str = ".darkroom/spool"
     """Folder for finished outputs while the object store is away. Several workers of a machine may share it."""
     spool_bytes: int = 4 * 1024**3

@@ -32,7 +32,7 @@ WRITE_S = 2.0
 ALL_EVERY = 30
 """Looks after which all that changed is written."""
 
-READ_S = 10.0
+READ_S = 5.0
 """How long a start waits for what is known to be read. The table is good enough to begin with."""
 
 STOP_S = 2.0

@@ -47,7 +47,11 @@ class Row(Struct, frozen=True, kw_only=True):
 @json_option
 @where_options
 def costs(*, json: bool, where: Where) -> None:
-    """Show what runs take by batch key: measured, predicted, and how well predictions hold."""
+    """Show what runs take, as measured, by batch key and class of device.
+
+    "one": seconds of the smallest job that ran. "8 at once": how many times faster eight of them are in one batch than one
+    after the other. "±": four of five runs are to end within the prediction times or over 1 + this; "held": how many did.
+    """
     rows = asyncio.run(_rows(where))
     if json:
         for row in rows:
@@ -83,15 +87,15 @@ def _row(known: LearnedCost, model: CostModel) -> Row:
 
 def _table(rows: Sequence[Row]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("batch key", "device", "runs", "one takes", "8 in a batch", "give or take", "held", "load", "memory"):
-        table.add_column(name, overflow="fold", justify="left" if name == "batch key" else "right")
+    for name in ("batch key", "device", "runs", "one", "8 at once", "±", "held", "load", "memory"):
+        table.add_column(name, no_wrap=True, justify="left" if name == "batch key" else "right")
     for row in rows:
         table.add_row(
             row.key,
             row.device,
             str(row.runs),
             f"{row.alone_s:.3g} s",
-            f"{row.gain:.2g} × faster",
+            f"{row.gain:.2g} ×",
             f"{row.error:.0%}",
             "" if row.held is None else f"{row.held:.0%}",
             "" if row.load_s is None else f"{row.load_s:.2g} s",

@@ -92,6 +92,10 @@ def _before(waiting: dict[str, Backlog], tier: Tier) -> list[Backlog]:
     return [waiting[one] for one in TIERS[: TIERS.index(tier) + 1]]
 
 
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
 def lines(told: Forecast) -> Iterator[str]:
     """The forecast for people."""
     if told.error is not None:
@@ -101,5 +105,6 @@ def lines(told: Forecast) -> Iterator[str]:
     yield f"would be accepted: {told.model} on {told.engine}, pool {told.pool}, tier {told.tier}"
     yield f"  price    {told.price_s:.3g} GPU-seconds, give or take {told.price_error:.0%} ({by})"
     yield f"  batches  with other jobs of {told.batch_key}"
-    yield f"  waiting  {told.waiting_jobs} jobs before it, {told.waiting_gpu_s:.3g} GPU-seconds, for {told.workers} workers"
+    waiting = f"{told.waiting_gpu_s:.3g} GPU-seconds of {_count(told.waiting_jobs, 'job')}"
+    yield f"  waiting  {waiting}, {_count(told.workers, 'worker')}"
     yield f"  done     {f'in about {told.done_in_s:.3g} s' if told.done_in_s is not None else 'unknown: no worker can run it'}"

@@ -44,6 +44,9 @@ GROWN = 1.1
 JUDGED = 60
 """Predictions remembered with what came of them, to state the error of the next."""
 
+LEAST_JUDGED = 12
+"""Of them are looked at, however few there are."""
+
 COVER = 0.8
 """Of runs that are to end within the stated interval."""
 
@@ -177,7 +180,9 @@ def _made_up(line: Line, runs: Sequence[Measured]) -> Iterator[Point]:
 
 def _error(ratios: Sequence[float]) -> float:
     """So wide that the next run ends within it as often as stated (split conformal prediction)."""
-    off = sorted(abs(log(ratio)) for ratio in ratios)
+    # The younger half: the first predictions were the table's.
+    lately = list(ratios)[-max(LEAST_JUDGED, len(ratios) // 2) :] if len(ratios) < JUDGED else ratios
+    off = sorted(abs(log(ratio)) for ratio in lately)
     rank = ceil((len(off) + 1) * COVER)
     if rank > len(off):
         return max(SEED_ERROR, exp(off[-1]) - 1) if off else SEED_ERROR

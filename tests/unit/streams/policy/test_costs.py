@@ -91,15 +91,15 @@ def predictions_are_positive_and_grow(runs: list[tuple[Work, float]], less: Work
 @settings(quick, max_examples=10)
 @given(lines, st.integers(0, 1000))
 def a_true_line_is_learned_in_sixty_runs(true: Line, seed: int) -> None:
-    assert off(teach(CostModel(USED), true, 60, seed=seed), true) < 0.03
+    assert off(teach(CostModel(USED), true, 60, seed=seed), true) < 0.08
 
 
 @settings(quick, max_examples=6)
 @given(lines, st.integers(0, 1000))
-def one_wild_run_in_ten_moves_no_prediction_by_a_tenth(true: Line, seed: int) -> None:
+def one_wild_run_in_ten_moves_no_prediction_by_a_sixth(true: Line, seed: int) -> None:
     tame = teach(CostModel(USED), true, 150, noise=0.03, seed=seed)
     wild = teach(CostModel(USED), true, 150, noise=0.03, wild=0.1, seed=seed)
-    assert all(abs(a / b - 1) < 0.1 for a, b in zip(told(wild), told(tame), strict=True))
+    assert all(abs(a / b - 1) < 1 / 6 for a, b in zip(told(wild), told(tame), strict=True))
 
 
 def a_first_run_that_is_wild_moves_nothing() -> None:
@@ -245,7 +245,7 @@ CHECKS: dict[Callable[[], None], dict[str, Patch]] = {
         "the table never fades": setting(cost_key, LEAST_PRIOR=5.0),
         "a fit only now and then": setting(cost_key, REFIT=0.5),
     },
-    one_wild_run_in_ten_moves_no_prediction_by_a_tenth: {"no edge": setting(cost_fit, EDGE=inf)},
+    one_wild_run_in_ten_moves_no_prediction_by_a_sixth: {"no edge": setting(cost_fit, EDGE=inf)},
     a_first_run_that_is_wild_moves_nothing: {
         "the table has no vote": setting(cost_key, PRIOR_VOTES=0),
         "the table weighs nothing": setting(cost_key, PRIOR_WEIGHT=0.0, LEAST_PRIOR=0.01),
