@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from contracts.work import Ran
+from loadtest.simulate.bound import bound
+from loadtest.simulate.measures import Measures, measure
 from loadtest.simulate.policies import OURS, POLICIES
 from loadtest.simulate.simulation import Run, Simulation, catalog_of
 from loadtest.simulate.trace import Scenario
+from loadtest.simulate.traces import TRACES
 from loadtest.simulate.worker import SLOTS
 from streams.policy.cost_model import CostModel
 from streams.policy.fill import CatalogCaps
@@ -23,3 +26,14 @@ def play(scenario: Scenario, policy: str, scale: float = 1.0, *, slots: int = SL
     catalog = catalog_of(scenario)
     caps, costs = CatalogCaps(catalog), (CostModel if policy == OURS else Table)(catalog)
     return Simulation(scenario, POLICIES[policy](caps, costs), caps, costs, name=policy, scale=scale, slots=slots).run()
+
+
+Task = tuple[str, int, str, float, int]
+"""Trace, seed, policy (empty: the bound), scale, slots."""
+
+
+def run_task(task: Task) -> Measures | float:
+    """In a process of its own, perhaps."""
+    trace, seed, policy, scale, slots = task
+    scenario = TRACES[trace](seed)
+    return measure(play(scenario, policy, scale, slots=slots)) if policy else bound(scenario, scale)

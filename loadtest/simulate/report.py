@@ -1,0 +1,142 @@
+"""The simulator's report: a page, the same as JSON, and plots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from loadtest.simulate.measures import WEIGHTS, Latency, Measures
+from loadtest.simulate.plots import draw_scales, draw_values
+from loadtest.simulate.policies import FLOOR, OURS
+
+GOAL = 0.85
+"""Score that the scheduler is to reach on every trace."""
+
+ROOM = 0.02
+"""A floor so close to the bound leaves nothing to score: noise would decide."""
+
+
+class Contest(Struct, frozen=True, kw_only=True):
+    """All policies on one trace."""
+
+    trace: str
+    about: str
+    jobs: int
+    workers: int
+    bounds: dict[float, float]
+    """By scale of the latency goals: the value that nobody can beat."""
+    runs: list[Measures]
+
+    def run(self, policy: str, scale: float = 1.0) -> Measures:
+        """One of them."""
+        return next(one for one in self.runs if one.policy == policy and one.scale == scale)
+
+    def floor(self, scale: float = 1.0) -> float:
+        """The better of one at a time and fixed window."""
+        return max(self.run(policy, scale).value for policy in FLOOR)
+
+    def score(self, scale: float = 1.0) -> float | None:
+        """How much of what lies between floor and bound the scheduler gets; None: next to nothing lies there."""
+        floor, bound = self.floor(scale), self.bounds[scale]
+        return (self.run(OURS, scale).value - floor) / (bound - floor) if bound - floor >= ROOM else None
+
+    def rivals(self, scale: float = 1.0) -> list[Measures]:
+        """All but ours."""
+        return [one for one in self.runs if one.policy != OURS and one.scale == scale]
+
+    def missed(self) -> list[str]:
+        """Goals that were not reached, in words."""
+        ours, score = self.run(OURS), self.score()
+        lines = [] if score is None or score >= GOAL else [f"score {score:.2f}, the goal is {GOAL}"]
+        for one in self.rivals():
+            if one.value > ours.value + 0.0005:
+                lines.append(f"{one.policy} has a higher value: {one.value:.3f} against {ours.value:.3f}")
+            if one.attainment > ours.attainment + 0.0005:
+                lines.append(f"{one.policy} has more jobs in their goals: {one.attainment:.1%} against {ours.attainment:.1%}")
+        ordinary = ours.tiers.get("ordinary")
+        if ordinary is not None and not ordinary.done:
+            lines.append("no ordinary job was done")
+        return lines
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """All of it."""
+
+    command: str
+    machine: str
+    seed: int
+    contests: list[Contest]
+
+
+def write_report(report: Report, folder: Path) -> None:
+    """`simulate.json`, `simulate.md` and the plots in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "simulate.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
+    (folder / "simulate.md").write_text("\n".join(page(report)) + "\n")
+    draw_values(report.contests, folder / "simulate-values.png")
+    draw_scales(report.contests, folder / "simulate-scales.png")
+
+
+def page(report: Report) -> Iterator[str]:
+    """The report in Markdown."""
+    weights = ", ".join(f"{tier} {weight:g}" for tier, weight in WEIGHTS.items())
+    yield from ("# The scheduler in simulated time", "", f"`{report.command}`, seed {report.seed}, on {report.machine}.", "")
+    yield f"Value: jobs with a result within their latency goal, weighed by tier ({weights}), as a share of all. Score:"
+    yield "(value − floor) ÷ (bound − floor); the floor is the better of `fifo` and `window`, the bound knows all arrivals."
+    yield from ("", *_scores(report.contests), "", "![values](simulate-values.png)", "")
+    yield from ("## Goals missed", "", *_missed(report.contests), "", "## Attainment by scale of the goals", "")
+    yield from ("![scales](simulate-scales.png)", "")
+    for contest in report.contests:
+        yield from _details(contest)
+
+
+def _scores(contests: Sequence[Contest]) -> Iterator[str]:
+    names = [one.policy for one in contests[0].runs if one.scale == 1.0]
+    yield f"| trace | score | bound | {' | '.join(names)} |"
+    yield f"|---|---|---|{'---|' * len(names)}"
+    for contest in contests:
+        score = contest.score()
+        values = " | ".join(f"{contest.run(name).value:.3f}" for name in names)
+        yield f"| {contest.trace} | {'–' if score is None else f'{score:.2f}'} | {contest.bounds[1.0]:.3f} | {values} |"
+
+
+def _missed(contests: Sequence[Contest]) -> Iterator[str]:
+    lines = [f"- {contest.trace}: {line}" for contest in contests for line in contest.missed()]
+    yield from lines or ["None."]
+
+
+def _details(contest: Contest) -> Iterator[str]:
+    scales = sorted(contest.bounds)
+    yield from (f"## {contest.trace}: {contest.about}", "", f"{contest.jobs} jobs, {contest.workers} workers.", "")
+    goals = " | ".join(f"in goal × {scale:g}" for scale in scales)
+    yield f"| policy | {goals} | jobs/s | busy | loading | padding | batch | unfair |"
+    yield f"|---|{'---|' * (len(scales) + 6)}"
+    for one in contest.runs:
+        if one.scale == 1.0:
+            shares = " | ".join(f"{contest.run(one.policy, scale).attainment:.1%}" for scale in scales)
+            rest = f"{one.jobs_per_s:.1f} | {one.busy:.0%} | {one.loading:.0%} | {one.padding:.0%} | {one.batch:.1f}"
+            yield f"| {one.policy} | {shares} | {rest} | {one.unfairness:.2f} |"
+    bounds = " | ".join(f"{contest.bounds[scale]:.1%}" for scale in scales)
+    yield from (f"| bound (by value) | {bounds} | | | | | | |", "")
+    yield from ("Seconds to the result, p50 / p99 of those that had one (and their share of all within the goal):", "")
+    yield from _latencies(contest)
+
+
+def _latencies(contest: Contest) -> Iterator[str]:
+    runs = [one for one in contest.runs if one.scale == 1.0]
+    groups = [*runs[0].tiers, *runs[0].tenants]
+    yield f"| policy | {' | '.join(groups)} |"
+    yield f"|---|{'---|' * len(groups)}"
+    for one in runs:
+        known: dict[str, Latency] = {**dict(one.tiers.items()), **one.tenants}
+        yield f"| {one.policy} | {' | '.join(_latency(known[name]) for name in groups)} |"
+    yield ""
+
+
+def _latency(one: Latency) -> str:
+    if one.p50_s is None or one.p99_s is None:
+        return "none"
+    return f"{one.p50_s:.1f} / {one.p99_s:.1f} ({one.in_goal:.0%})"
