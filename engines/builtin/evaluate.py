@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.builtin.onnx_sampler import OnnxSampler
-from engines.builtin.score import Answer, Sampler, answer, contact_sheet, questions, shares
+from engines.builtin.evaluation.onnx_sampler import OnnxSampler
+from engines.builtin.evaluation.score import Answer, Sampler, answer, contact_sheet, questions, shares
 
 SHEET = 40
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import torch
 
-from engines.builtin.latents import load_latents
 from engines.builtin.models import LATENT_CHANNELS, LATENT_SCALE, TEXT_WIDTHS, TOKENS, build_scheduler
 from engines.builtin.onnx_graphs import export_graphs
-from engines.builtin.sample import GUIDANCE, STEPS
 from engines.builtin.scene import CANVASES
-from engines.builtin.train_decoder import load_tuned_vae
-from engines.builtin.train_text import load_text
-from engines.builtin.train_transformer import load_transformer
+from engines.builtin.training.decoder import load_tuned_vae
+from engines.builtin.training.latents import load_latents
+from engines.builtin.training.sample import GUIDANCE, STEPS
+from engines.builtin.training.text import load_text
+from engines.builtin.training.transformer import load_transformer
 
 VERSION = "1"
 TEXT_FOLDERS = ("text_encoder", "text_encoder_2")

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 
 from engines.builtin.draw import draw
-from engines.builtin.latents import load_latents
 from engines.builtin.scene import CANVASES, caption, sample_scene
 from engines.builtin.tokenizer import load_tokenizer
-from engines.builtin.train_text import load_text
-from engines.builtin.train_transformer import load_transformer
-from engines.builtin.train_vae import load_vae
+from engines.builtin.training.latents import load_latents
+from engines.builtin.training.text import load_text
+from engines.builtin.training.transformer import load_transformer
+from engines.builtin.training.vae import load_vae
 
 LEVELS = (1.0, 0.98, 0.95, 0.9, 0.8, 0.6, 0.4, 0.2)
 COUNT = 48

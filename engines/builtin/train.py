@@ -14,15 +14,15 @@ from typing import Any
 
 import torch
 
-from engines.builtin.fit import Plan
-from engines.builtin.latents import encode_scenes, load_latents
-from engines.builtin.sample import Networks, sample
-from engines.builtin.score import answer, contact_sheet, questions, shares
+from engines.builtin.evaluation.score import answer, contact_sheet, questions, shares
 from engines.builtin.tokenizer import build_tokenizer, load_tokenizer
-from engines.builtin.train_decoder import load_tuned_vae, train_decoder
-from engines.builtin.train_text import load_text, train_text
-from engines.builtin.train_transformer import Course, train_transformer
-from engines.builtin.train_vae import train_vae
+from engines.builtin.training.decoder import load_tuned_vae, train_decoder
+from engines.builtin.training.fit import Plan
+from engines.builtin.training.latents import encode_scenes, load_latents
+from engines.builtin.training.sample import Networks, sample
+from engines.builtin.training.text import load_text, train_text
+from engines.builtin.training.transformer import Course, train_transformer
+from engines.builtin.training.vae import train_vae
 
 VAE_STEPS = 3900
 TEXT_STEPS = 300

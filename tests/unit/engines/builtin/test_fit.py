@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch, the default install does without")
 
-from engines.builtin.fit import Fit, Plan  # noqa: E402 (after the skip)
+from engines.builtin.training.fit import Fit, Plan  # noqa: E402 (after the skip)
 
 
 def tiny(folder: Path, steps: int, *, until: int | None = None) -> Fit:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from engines.builtin.draw import draw
-from engines.builtin.judge import judge
-from engines.builtin.measure import measure
+from engines.builtin.evaluation.judge import judge
+from engines.builtin.evaluation.measure import measure
 from engines.builtin.scene import CANVASES, COLOURS, RELATIONS, SHAPES, SIZES, Scene, Thing, Words, sample_scene
 
 Picture = NDArray[np.uint8]

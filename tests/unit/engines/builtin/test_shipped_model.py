@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="the default engine's runtime")
 
-from engines.builtin.onnx_sampler import OnnxSampler, shifted_levels
-from engines.builtin.score import answer, questions, shares
+from engines.builtin.evaluation.onnx_sampler import OnnxSampler, shifted_levels
+from engines.builtin.evaluation.score import answer, questions, shares
 
 MODEL = Path(__file__).parents[4] / "engines" / "builtin" / "model"
 LARGEST = 40 * 2**20

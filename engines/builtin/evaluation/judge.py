@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.builtin.measure import Seen, SeenThing
+from engines.builtin.evaluation.measure import Seen, SeenThing
 from engines.builtin.scene import Scene, Thing, Words
 
 AXES = {"above": ("y", -1), "below": ("y", 1), "left of": ("x", -1), "right of": ("x", 1)}

@@ -15,7 +15,7 @@ from torch import multiprocessing
 
 from engines.builtin.draw import draw
 from engines.builtin.scene import Scene, sample_canvas, sample_scene
-from engines.builtin.train_vae import load_vae
+from engines.builtin.training.vae import load_vae
 
 BATCH = 32
 

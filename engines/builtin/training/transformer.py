@@ -12,14 +12,14 @@ from typing import Any
 
 import torch
 
-from engines.builtin.fit import Fit, Plan
-from engines.builtin.joint_attention import JointAttention
-from engines.builtin.latents import Latents, load_latents
 from engines.builtin.models import SHIFT, TOKENS, build_transformer
 from engines.builtin.scene import caption, sample_words
-from engines.builtin.share import Share, run_shared
 from engines.builtin.tokenizer import load_tokenizer
-from engines.builtin.train_text import TextEncoders, load_text
+from engines.builtin.training.fit import Fit, Plan
+from engines.builtin.training.joint_attention import JointAttention
+from engines.builtin.training.latents import Latents, load_latents
+from engines.builtin.training.share import Share, run_shared
+from engines.builtin.training.text import TextEncoders, load_text
 
 UNSAID_SHARE = 0.1
 """Captions replaced by the empty one, so that guidance has something to move away from."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from engines.builtin.share import Share
+from engines.builtin.training.share import Share
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from engines.builtin.muon import Muon
-from engines.builtin.share import Share
+from engines.builtin.training.muon import Muon
+from engines.builtin.training.share import Share
 
 Loss = Callable[[int], tuple[Any, dict[str, float]]]
 """From a step number to (scalar loss tensor, figures for the log). All its randomness comes from the step number."""

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from engines.builtin.fit import Fit, Plan
 from engines.builtin.models import TEXT_WIDTHS, build_text_encoder
 from engines.builtin.scene import COLOURS, RELATIONS, SHAPES, SIZES, Scene, Words, caption, sample_scene, sample_words
 from engines.builtin.tokenizer import load_tokenizer, special_ids
+from engines.builtin.training.fit import Fit, Plan
 
 BATCH = 128
 STRANGE_WORD_SHARE = 0.15

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from engines.builtin.judge import judge
-from engines.builtin.measure import measure
+from engines.builtin.evaluation.judge import judge
+from engines.builtin.evaluation.measure import measure
 from engines.builtin.scene import CANVASES, Scene, Words, caption, sample_scene
 
 Sampler = Callable[[list[str], list[int], tuple[int, int]], NDArray[np.uint8]]

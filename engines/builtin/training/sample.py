@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engines.builtin.latents import Scale
 from engines.builtin.models import LATENT_CHANNELS, LATENT_SCALE, build_scheduler
+from engines.builtin.training.latents import Scale
 
 STEPS = 20
 GUIDANCE = 2.5

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from engines.builtin.draw import draw
-from engines.builtin.fit import Fit, Plan
-from engines.builtin.latents import scene_at
 from engines.builtin.models import LATENT_SCALE, build_vae
-from engines.builtin.train_vae import edges, load_vae
+from engines.builtin.training.fit import Fit, Plan
+from engines.builtin.training.latents import scene_at
+from engines.builtin.training.vae import edges, load_vae
 
 BATCH = 16
 WINDOW = 8

@@ -11,9 +11,9 @@ import torch
 from torch.nn.functional import max_pool2d
 
 from engines.builtin.draw import draw
-from engines.builtin.fit import Fit, Plan
 from engines.builtin.models import build_vae
 from engines.builtin.scene import sample_canvas, sample_scene
+from engines.builtin.training.fit import Fit, Plan
 
 CROP = 64
 BATCH = 16
