@@ -80,7 +80,7 @@ def new_releasing(settings: Settings, gate: Gate, store: JobStore, metrics: Metr
     """From `parked` to the queues (release)."""
     kafka, topics = settings.kafka, settings.topics
     release = Release(gate=gate, store=store, topics=topics, clock=time.time, metrics=metrics)
-    return Releasing(release, gate.limiter.now, kafka.brokers, topics, kafka.session_timeout_s, metrics)
+    return Releasing(release, gate.limiter, kafka.brokers, topics, kafka.session_timeout_s, metrics)
 
 
 def attach_batching(

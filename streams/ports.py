@@ -142,7 +142,7 @@ class Limiter(Protocol):
         ...
 
     async def take(self, asks: Sequence[Ask], everybody: Rates) -> list[Answer]:
-        """Let in, give a place, or refuse, in this order."""
+        """Let in, give a place, or refuse, in this order. Asking for nothing brings its clock up to date."""
         ...
 
     async def give_back(self, given: Sequence[tuple[Ask, Answer]], everybody: Rates) -> None:

@@ -14,6 +14,8 @@ from contracts.topics import Topics
 from streams.lane import Lane
 from streams.lanes import Lanes, new_consumer, transactional
 from streams.line import Line
+from streams.policy.limit import FREE
+from streams.ports import Limiter
 from streams.release import Release
 
 REST_MS = 86_400_000
@@ -25,7 +27,7 @@ FETCH_WAIT_MS = 200
 
 
 SHOW_S = 1.0
-"""Between looks at how many are parked."""
+"""Between looks at how many are parked, and at the clock."""
 
 
 class Nothing:
@@ -39,16 +41,16 @@ class Releasing:
     """Release in a process, from `start` to `stop`."""
 
     def __init__(
-        self, release: Release, now: Any, brokers: Reach, topics: Topics, session_timeout_s: float, metrics: Metrics
+        self, release: Release, limiter: Limiter, brokers: Reach, topics: Topics, session_timeout_s: float, metrics: Metrics
     ) -> None:
-        """`now`: the limiter's clock."""
+        """`limiter`: the one on whose clock jobs were parked."""
         group = topics.group("release")
         self._pools = {topics.parked(pool): pool for pool in topics.pools}
         self._new_consumer = partial(
             new_consumer, brokers, group, session_timeout_s, max_poll_interval_ms=REST_MS, fetch_max_wait_ms=FETCH_WAIT_MS
         )
         self._consumer: Any = None
-        self._now = now
+        self._limiter = limiter
         self._metrics = metrics
         self._lines: dict[TopicPartition, Line] = {}
         self._showing: asyncio.Task[None] | None = None
@@ -65,18 +67,24 @@ class Releasing:
 
     async def _show(self) -> None:
         while True:
+            await self._hear_the_time()
             ours = self._consumer.assignment()
             for topic, pool in self._pools.items():
                 parked = sum(line.waiting for place, line in self._lines.items() if place.topic == topic and place in ours)
                 self._metrics.parked.labels(pool).set(parked)
             await asyncio.sleep(SHOW_S)
 
+    async def _hear_the_time(self) -> None:
+        """Asking for nothing tells the limiter's clock, which may be another machine's, when nobody else asks."""
+        await self._limiter.take((), FREE)
+
     def _lane(self, partition: TopicPartition) -> Lane:
-        line = self._lines[partition] = Line(self._consumer, self._now)
+        line = self._lines[partition] = Line(self._consumer, self._limiter.now)
         return self._new_lane(partition, consumer=line)
 
     async def start(self) -> None:
         """Join the group. Raises KafkaError if no broker answers."""
+        await self._hear_the_time()
         self._consumer = self._new_consumer()
         self._consumer.subscribe(list(self._pools), listener=self._lanes)
         await self._consumer.start()

@@ -42,7 +42,9 @@ async def record(system: Running) -> tuple[list[Item], list[Result]]:
 
 async def read_all(bootstrap: str, topic: str) -> list[Any]:
     """All records that the topic has by now, as a read_committed reader sees them."""
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, isolation_level="read_committed", auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap, isolation_level="read_committed", auto_offset_reset="earliest"
+    )
     await consumer.start()
     try:
         ends, found = await consumer.end_offsets(consumer.assignment()), []

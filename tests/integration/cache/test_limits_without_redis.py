@@ -86,6 +86,18 @@ async def test_a_redis_that_does_not_answer_costs_a_little_a_few_times_and_is_us
     await limiter.close()
 
 
+async def test_who_asks_for_nothing_hears_the_time_of_the_server_all_the_same(
+    own_redis: TestRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 60)
+    limiter = RedisLimiter(own_redis.settings, timeout_s=5.0)
+    assert limiter.now() - real() > 50
+    assert await limiter.take([], FREE) == []
+    assert abs(limiter.now() - real()) < 5
+    await limiter.close()
+
+
 async def _heard(limiter: RedisLimiter) -> bool:
     before = limiter._ahead
     await limiter.take([ASK], FREE)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from aiokafka import TopicPartition
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
@@ -96,6 +96,7 @@ def _look_at(value: bytes) -> float:
     return msgspec.json.decode(value, type=Parked).look_at
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.floats(min_value=0.001, max_value=5000), max_size=30))
 async def test_every_job_queues_at_its_turn_never_before_whoever_is_parked_beside_it(waits: list[float]) -> None:
     world = World()
