@@ -16,7 +16,8 @@ from contracts.topics import PARKED_S
 from contracts.work import Parked, QueuedJob
 from streams.policy.limit import EVERYBODY, FREE, Answer, Ask, Rates, patient, rates
 from streams.policy.place import Placed
-from streams.policy.price import check_price
+from streams.policy.price import too_dear
+from streams.policy.rejected import Rejected
 from streams.ports import Limiter, Tenancy
 from streams.tell import Tell
 
@@ -48,12 +49,9 @@ class Gate:
         self._tenancy = tenancy
         self._metrics = metrics
 
-    def checked(self, placed: Placed) -> Placed:
-        """The same job. Raises `Rejected` for one that is dearer than its tenant may send."""
-        most_s = self._tenancy.of(placed.job.tenant).max_price_s
-        if most_s is not None:
-            check_price(placed.price_s, most_s)
-        return placed
+    def too_dear(self, placed: Placed) -> Rejected | None:
+        """Why the job costs too much, if so."""
+        return too_dear(placed.price_s, self._tenancy.of(placed.job.tenant).max_price_s)
 
     async def ask(self, jobs: Sequence[tuple[Placed, float | None]], now: float) -> list[Answer]:
         """An answer for each job, of which the deadline is given."""

@@ -18,7 +18,7 @@ from streams.policy.cost import Estimate, work_of
 from streams.policy.cost_model import CostModel
 from streams.policy.decode import read_job
 from streams.policy.place import Placed, place
-from streams.policy.price import MAX_PRICE_S, check_price
+from streams.policy.price import too_dear
 from streams.policy.rejected import Rejected
 from streams.policy.validate import Models
 
@@ -58,9 +58,11 @@ async def ask(job: Job, where: Where) -> Forecast:
         costs.restore(known)
     try:
         placed = place(read_job(msgspec.json.encode(job)), Models(catalog), costs)
-        check_price(placed.price_s, min(MAX_PRICE_S, tenants.of(job.tenant).max_price_s or MAX_PRICE_S))
     except Rejected as rejected:
         return Forecast(error=rejected.error)
+    dear = too_dear(placed.price_s, tenants.of(job.tenant).max_price_s)
+    if dear is not None:
+        return Forecast(error=dear.error)
     estimate = costs.estimate(placed.model.ref, placed.batch_key, work_of(placed.resolved))
     runs = costs.measured(placed.model.ref, placed.batch_key)
     return await _timed(at, placed, estimate, runs)

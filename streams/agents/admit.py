@@ -15,7 +15,7 @@ from contracts.topics import Topics
 from contracts.work import Outcome
 from streams.agents.loop import take_chunks
 from streams.chunks import RawSchema
-from streams.gate import Gate, busy
+from streams.gate import AT_ONCE, Gate, busy
 from streams.patience import patiently
 from streams.policy.cost import Costs
 from streams.policy.decode import read_job, sender_of
@@ -50,6 +50,8 @@ class Entry:
     record: Any
     placed: Placed
     submitted_at: float
+    dear: Rejected | None = None
+    """Why it costs too much, if it does now. It may have cost less when it was taken."""
 
     @property
     def deadline(self) -> float | None:
@@ -106,9 +108,11 @@ class Admit:
         onward: list[Record] = []
         for record in records:
             try:
-                entries.append(Entry(record, self._placed(record), when(record, now)))
+                placed = self._placed(record)
             except Rejected as error:
                 onward.append(self._refusal(record, error, now))
+            else:
+                entries.append(Entry(record, placed, when(record, now), self._gate.too_dear(placed)))
         cases = await self._judged(entries, now)
         told = list(self._statuses(cases, now))
         onward += self._onward(cases, now)
@@ -121,16 +125,23 @@ class Admit:
         """The limiter first: a refused record must not take the id, and a replay of it must be refused again."""
         if not entries:
             return []
-        allowed = await self._gate.ask([(entry.placed, entry.deadline) for entry in entries], now)
-        claims = [entry.claim(refused=answer.retry_after_s is not None) for entry, answer in zip(entries, allowed, strict=True)]
+        allowed = await self._allowed(entries, now)
+        refused = [bool(entry.dear) or answer.retry_after_s is not None for entry, answer in zip(entries, allowed, strict=True)]
+        claims = [entry.claim(refused=is_refused) for entry, is_refused in zip(entries, refused, strict=True)]
         answers = await patiently(self._store.claim, claims)
         repeated = [(e.placed, a) for e, a, claimed in zip(entries, allowed, answers, strict=True) if _in_vain(claimed)]
         await self._gate.give_back(repeated)
         return list(zip(entries, allowed, answers, strict=True))
 
+    async def _allowed(self, entries: Sequence[Entry], now: float) -> list[Answer]:
+        """What the limiter says; it is not asked for what costs too much anyway."""
+        asked = await self._gate.ask([(entry.placed, entry.deadline) for entry in entries if not entry.dear], now)
+        answers = iter(asked)
+        return [AT_ONCE if entry.dear else next(answers) for entry in entries]
+
     def _placed(self, record: Any) -> Placed:
         try:
-            return self._gate.checked(place(read_job(record.value), self._models, self._costs))
+            return place(read_job(record.value), self._models, self._costs)
         except Rejected:
             raise
         except Exception:
@@ -154,7 +165,9 @@ class Admit:
     def _onward(self, cases: Iterable[Case], now: float) -> Iterator[Record]:
         for entry, allowed, answer in cases:
             job, context = entry.placed.job, trace(entry.record)
-            if _turned_away(answer):
+            if _turned_away(answer) and entry.dear:
+                yield self._refusal(entry.record, entry.dear, now)
+            elif _turned_away(answer):
                 # No dead letter: nothing is wrong with it, and a sender that floods us has its bytes already.
                 yield self._tell.outcome(_refused(entry.record, job.id, job.tenant, busy(allowed), now), context)
             elif _to_run(answer):
@@ -174,7 +187,8 @@ class Admit:
         return Outcome(id=job.id, tenant=job.tenant, state=state, at=now, error=why, timings=timings)
 
     def _count(self, cases: Iterable[Case]) -> None:
-        pairs = Counter((e.placed.job.priority, "busy" if _turned_away(a) else a.answer) for e, _, a in cases)
+        counted = [(entry, answer) for entry, _, answer in cases if not (_turned_away(answer) and entry.dear)]
+        pairs = Counter((e.placed.job.priority, "busy" if _turned_away(a) else a.answer) for e, a in counted)
         for (tier, answer), count in pairs.items():
             if answer == "busy":
                 self._metrics.rejected.labels("busy").inc(count)

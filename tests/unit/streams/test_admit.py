@@ -16,7 +16,7 @@ from contracts.metrics import Metrics
 from contracts.records import Record
 from contracts.tenants import Tenant, Tenants
 from contracts.topics import Topics
-from contracts.work import Outcome, Parked, QueuedJob
+from contracts.work import Outcome, Parked, QueuedJob, Ran
 from infra.jobstore.memory import MemoryJobs
 from infra.limiter.local import LocalLimiter
 from streams.agents.admit import Admit
@@ -76,13 +76,14 @@ class Bench:
     metrics: Metrics = field(default_factory=lambda: Metrics(CollectorRegistry()))
     tenants: Tenants = field(default_factory=Tenants)
     limiter: LocalLimiter = field(default_factory=lambda: LocalLimiter(clock=lambda: NOW))
+    costs: CostModel = field(default_factory=lambda: CostModel(USED))
 
     @property
     def gate(self) -> Gate:
         return Gate(self.limiter, self.tenants, self.metrics)
 
     async def admit(self, *records: Sent, models: Any = MODELS) -> Paper:
-        parts: dict[str, Any] = {"models": models, "costs": CostModel(USED), "store": self.store, "metrics": self.metrics}
+        parts: dict[str, Any] = {"models": models, "costs": self.costs, "store": self.store, "metrics": self.metrics}
         await Admit(**parts, gate=self.gate, publisher=self.paper, topics=TOPICS, clock=lambda: NOW)(records)
         return self.paper
 
@@ -250,10 +251,48 @@ async def test_a_job_that_would_expire_before_its_turn_is_refused() -> None:
     assert [(one.id, one.error.code) for one in paper.of("outcomes", Outcome)] == [("1", "busy")]
 
 
-async def test_a_job_dearer_than_its_tenant_may_send_is_too_large() -> None:
-    paper = await limited(max_price_s=0.001).admit(Sent(job("0")), Sent(job("1", tenant="other"), 1))
+async def test_a_job_dearer_than_its_tenant_may_send_is_too_large_and_its_id_stays_free() -> None:
+    bench = limited(max_price_s=0.001)
+    paper = await bench.admit(Sent(job("0")), Sent(job("1", tenant="other"), 1))
     (outcome,) = paper.of("outcomes", Outcome)
     assert (outcome.id, outcome.error.code) == ("0", "too_large")
+    assert outcome.dead is not None
+    assert (outcome.dead.body, outcome.source) == (job("0").decode(), "jobs/0@0")
+    assert bench.metrics.rejected.labels("too_large")._value.get() == 1
+    assert bench.metrics.rejected.labels("busy")._value.get() == 0
+    later = await Bench(store=bench.store).admit(Sent(job("0"), 2))
+    assert states(later) == ["accepted", "queued"]
+
+
+def slow(seconds: float) -> CostModel:
+    """Has learned that jobs like these take so long."""
+    costs = CostModel(USED)
+    for _ in range(5):
+        costs.learn(
+            Ran(
+                key="noop@1/text-to-image/64x64x1", model="noop@1", engine="noop", device="cpu", pixels=4096, rows=1, steps=4,
+                row_steps=4, seconds=seconds,
+            )
+        )  # fmt: skip
+    return costs
+
+
+async def test_a_job_costs_what_was_learned() -> None:
+    (by_table,) = (await Bench().admit(Sent(job("0")))).of("queue.default.ordinary", QueuedJob)
+    (learned,) = (await Bench(costs=slow(77.0)).admit(Sent(job("0")))).of("queue.default.ordinary", QueuedJob)
+    assert by_table.price_s < 0.01
+    assert learned.price_s == pytest.approx(77.0, rel=0.01)
+
+
+async def test_what_was_accepted_is_not_refused_by_the_replay_though_it_costs_too_much_by_then() -> None:
+    bench = Bench(paper=Paper(crash_at=0))
+    with pytest.raises(Crash):
+        await bench.admit(Sent(job("0")))
+    dear = Bench(store=bench.store, costs=slow(5000.0))
+    paper = await dear.admit(Sent(job("0")), Sent(job("0"), 1), Sent(job("1"), 2))
+    assert states(paper)[:2] == ["accepted", "queued"]
+    assert [one.id for one in paper.of("queue.default.ordinary", QueuedJob)] == ["0"]
+    assert [(one.id, one.error.code) for one in paper.of("outcomes", Outcome)] == [("1", "too_large")]
 
 
 class TestControl:

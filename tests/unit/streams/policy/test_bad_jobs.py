@@ -10,6 +10,7 @@ from contracts.errors import ERROR_CODES
 from streams.policy.cost_model import CostModel
 from streams.policy.decode import keep, read_job, sender_of, unkeep
 from streams.policy.place import place
+from streams.policy.price import too_dear
 from streams.policy.rejected import Rejected
 from streams.policy.validate import Models
 from tests.support.bad_jobs import BAD, CATALOG, Bad
@@ -19,9 +20,13 @@ MODELS, COSTS = Models(USED), CostModel(USED)
 
 
 def rejection(bad: Bad) -> Rejected:
-    with pytest.raises(Rejected) as caught:
-        place(read_job(bad.body), MODELS, COSTS)
-    return caught.value
+    try:
+        placed = place(read_job(bad.body), MODELS, COSTS)
+    except Rejected as rejected:
+        return rejected
+    dear = too_dear(placed.price_s)
+    assert dear is not None, "it is taken"
+    return dear
 
 
 @pytest.mark.parametrize("name", BAD)
