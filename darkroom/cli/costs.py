@@ -88,7 +88,8 @@ def _row(known: LearnedCost, model: CostModel) -> Row:
 def _table(rows: Sequence[Row]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("batch key", "device", "runs", "one", "8 at once", "±", "held", "load", "memory"):
-        table.add_column(name, no_wrap=True, justify="left" if name == "batch key" else "right")
+        first = name == "batch key"
+        table.add_column(name, no_wrap=not first, overflow="fold", justify="left" if first else "right")
     for row in rows:
         table.add_row(
             row.key,

@@ -184,7 +184,7 @@ def test_a_dry_run_tells_what_a_job_would_cost_and_sends_nothing(up: Up) -> None
     rows = [json.loads(line) for line in command("costs", "--json", "--data", str(up.data)).stdout.splitlines()]
     (row,) = [row for row in rows if row["key"] == told["batch_key"]]
     assert row["runs"] >= 8
-    assert "72x64x1" in command("costs", "--data", str(up.data)).stdout
+    assert "8 at once" in command("costs", "--data", str(up.data)).stdout
 
 
 WIDE = ["--task", "text-to-video", "--frames", "256", "--width", "4096", "--height", "4096", "--steps", "1000", "--count", "8"]
