@@ -213,6 +213,8 @@ class WorkerReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     engines: list[str] = []
     models: list[str] = []
     """name@version that it can run; the ones it holds loaded first."""
+    held: list[str] | None = None
+    """Those that it holds; None: it does not tell."""
     slots: int = 2
     """Batches it takes at once: one running, the rest ready."""
     squeezed: dict[str, Squeezed] = {}

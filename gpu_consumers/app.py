@@ -164,6 +164,7 @@ class Worker:
             positions=self.consumer.book.positions(),
             engines=engines_of(self._catalog, self._models),
             models=loaded + [ref for ref in self._models if ref not in loaded],
+            held=loaded,
             slots=self.consumer.slots if self.engine.ready else 0,
             squeezed=self.hands.squeezes.report(),
             device=self.hands.ran.device,

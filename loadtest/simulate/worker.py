@@ -150,6 +150,7 @@ class SimulatedWorker:
                 generation=self._life,
                 positions={self.number: self._position},
                 models=self._loaded + others,
+                held=list(self._loaded),
                 slots=self._slots,
                 device=DEVICE,
                 ran=ran,

@@ -10,13 +10,14 @@ only when no job in the window can run on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from itertools import islice
 
 from msgspec import Struct
 
 from contracts.events import TIERS
 from contracts.work import WorkerReport
+from streams.policy.affinity import Takers, takers
 from streams.policy.bill import Bill, Predicted, Prices
 from streams.policy.cost import Costs
 from streams.policy.fill import Caps, fill
@@ -70,6 +71,7 @@ class Scheduler:
         self._cancelled: Recall[tuple[str, str], bool] = Recall(REMEMBERED)
         self._attempts: Recall[tuple[str, str], int] = Recall(REMEMBERED)
         self._company_until: float | None = None
+        self._next_free: float | None = None
 
     def arrive(self, job: Waiting, now: float) -> Sequence[Waiting]:
         """A record came. Returns the records that are done with because of it.
@@ -120,17 +122,22 @@ class Scheduler:
     def form(self, now: float) -> Formed | None:
         """The next batch, or None if nothing can go. What it takes stays out of the window unless `failed` is called."""
         self.window.start_due(now)
-        self._company_until = None
+        self._company_until = self._next_free = None
         free, held_back = list(self.workers.free(now)), list[Waiting]()
         try:
-            while free and (turn := self._turn(free, now)) is not None:
-                worker = _best(free, turn.job.head.model)
+            while free:
+                able = self._takers(free, now)
+                turn = self._turn(able, now)
+                if turn is None:
+                    break
+                worker = _best(able[turn.job.head.model], turn.job.head.model)
                 if not self._may_find_company(turn.job, worker, now):
                     return self._take(turn, worker, now)
                 # The worker is kept for it meanwhile: a less important job must not slip in front.
                 self.window.hide(turn.job)
                 held_back.append(turn.job)
                 free.remove(worker)
+            self._next_free = self.workers.next_free(now) if len(self.window) else None
             return None
         finally:
             for job in held_back:
@@ -138,7 +145,7 @@ class Scheduler:
 
     def wake_at(self) -> float | None:
         """When to ask again though nothing happened."""
-        times = (self._company_until, self.window.next_time())
+        times = (self._company_until, self._next_free, self.window.next_time())
         return min((at for at in times if at is not None), default=None)
 
     def sent(self, formed: Formed, offset: int) -> list[Waiting]:
@@ -214,12 +221,14 @@ class Scheduler:
 
     def could_run(self, now: float) -> bool:
         """Whether a free worker and a job for it are both here: true for long means that the caller is stuck."""
-        return self._turn(self.workers.free(now), now) is not None
+        return self._turn(self._takers(self.workers.free(now), now), now) is not None
 
-    def _turn(self, free: Sequence[Worker], now: float) -> Turn | None:
-        """Whose turn it is of those that a free worker can run."""
-        able: set[str] = set().union(*(worker.warmth for worker in free))
+    def _turn(self, able: Container[str], now: float) -> Turn | None:
+        """Whose turn it is of those whose model a free worker can run."""
         return next_turn(self.window, self.floor, able, now)
+
+    def _takers(self, free: Sequence[Worker], now: float) -> Takers:
+        return takers(free, self.window, self.workers, self._costs, now)
 
     def _limit(self, lead: Waiting, worker: Worker, now: float) -> float:
         return min(self.caps.limit(lead.head), worker.limit(lead.head.batch_key, now))
@@ -248,14 +257,16 @@ class Scheduler:
         take(lead)
         shares.expect(bill.seconds * limit / lead.weight)
         jobs = fill(lead, self.window, limit, now, take) if limit > lead.weight and bill.pays() else [lead]
+        self.window.ran(lead, bill.seconds, now)
         self.floor.served(lead.tier, bill.seconds, self.window.jobs, out_of_turn=turn.out_of_turn)
-        partition = self.workers.reserve(worker)
+        partition = self.workers.reserve(worker, model=lead.head.model, least_s=bill.least_s, now=now)
         return Formed(jobs=jobs, worker=worker.name, partition=partition, paid=paid, seconds=bill.seconds)
 
     def _bill(self, lead: Waiting, worker: Worker) -> Bill:
         if self._costs is None:
             return Prices()
-        return Predicted(self._costs, lead, worker.report.device, 0.0)
+        model, device = lead.head.model, worker.report.device
+        return Predicted(self._costs, lead, device, 0.0 if worker.holds(model) else self._costs.load_s(model, device))
 
     def _take_off(self, job: Waiting) -> None:
         self.window.remove(job)

@@ -28,6 +28,11 @@ class Bill(Protocol):
         """Of the device, so far."""
         ...
 
+    @property
+    def least_s(self) -> float:
+        """What it takes at least, as far as that can be said."""
+        ...
+
     def add(self, job: Waiting) -> float:
         """A job joins: what the batch takes longer because of it, which is what it pays."""
         ...
@@ -39,6 +44,9 @@ class Bill(Protocol):
 
 class Prices:
     """Every job costs what admission said, in company or alone."""
+
+    least_s = 0.0
+    """Nobody knows how long a batch takes."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -62,6 +70,7 @@ class Predicted:
         self._lead = lead
         self._work: Work | None = None
         self._load_s = load_s
+        self._error = 0.0
         self.seconds = 0.0
 
     def add(self, job: Waiting) -> float:
@@ -69,8 +78,14 @@ class Predicted:
         more = work_of(job.head.resolved)
         self._work = more if self._work is None else self._work.plus(more)
         before = self.seconds
-        self.seconds = self._load_s + self._estimate(self._work)[0]
+        run_s, self._error, _ = self._estimate(self._work)
+        self.seconds = self._load_s + run_s
         return self.seconds - before
+
+    @property
+    def least_s(self) -> float:
+        """See `Bill`. Nine runs of ten take longer."""
+        return self.seconds / (1 + self._error)
 
     def pays(self) -> bool:
         """See `Bill`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import TYPE_CHECKING
 
-from streams.policy.line import Line, latest_start
+from streams.policy.line import Line, StartBy
 from streams.policy.timers import SLACK, Timers
 
 if TYPE_CHECKING:
@@ -22,9 +22,10 @@ class Lane:
     was spent only grows, except where it is given back, and that is said (`again`).
     """
 
-    __slots__ = ("_heap", "_lines", "_pressing", "_seats", "_sweep_at")
+    __slots__ = ("_heap", "_lines", "_pressing", "_seats", "_start_by", "_sweep_at")
 
-    def __init__(self) -> None:
+    def __init__(self, start_by: StartBy) -> None:
+        self._start_by = start_by
         self._lines: dict[str, Line] = {}
         self._heap: list[tuple[float, int, Line]] = []
         self._seats = 0
@@ -47,11 +48,11 @@ class Lane:
         line = self._lines.get(share.tenant)
         first = line is None
         if line is None:
-            line = self._lines[share.tenant] = Line(share)
+            line = self._lines[share.tenant] = Line(share, self._start_by)
             self._seat(line)
         line.push(job)
         if job.head.deadline is not None:
-            self._pressing.add(latest_start(job, job.head.deadline), job)
+            self._pressing.add(self._start_by(job), job)
         return first
 
     def remove(self, job: Waiting) -> bool:
@@ -86,8 +87,7 @@ class Lane:
         ahead any more, its turn has nearly come.
         """
         while (job := self._pressing.due(until)) is not None:
-            in_time = job.head.deadline is not None and latest_start(job, job.head.deadline) >= now
-            if in_time and may_run(self._lines[job.head.tenant].share):
+            if self._start_by(job) >= now and may_run(self._lines[job.head.tenant].share):
                 return job
             self._pressing.drop()
         return None

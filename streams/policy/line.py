@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +22,10 @@ LAST = 1e12
 """Added to the turn of a job that cannot make its deadline any more."""
 
 
+StartBy = Callable[["Waiting"], float]
+"""When a job with a deadline has to start to be done in time."""
+
+
 class Place(NamedTuple):
     """Where a job stands in its line."""
 
@@ -35,10 +40,11 @@ class Place(NamedTuple):
 class Line:
     """A heap, and a dictionary that says who is still there: any job leaves in O(1), the next is found in O(log n)."""
 
-    __slots__ = ("_heap", "_jobs", "_pushed", "_sweep_at", "seat", "share")
+    __slots__ = ("_heap", "_jobs", "_pushed", "_start_by", "_sweep_at", "seat", "share")
 
-    def __init__(self, share: Share) -> None:
+    def __init__(self, share: Share, start_by: StartBy) -> None:
         self.share = share
+        self._start_by = start_by
         self.seat = 0
         """Its place in the lane; see there."""
         self._jobs: dict[tuple[str, str], Waiting] = {}
@@ -59,7 +65,7 @@ class Line:
         """A job comes."""
         self._jobs[job.name] = job
         self._pushed += 1
-        heappush(self._heap, Place(due(job), job.offset, self._pushed, job))
+        heappush(self._heap, Place(self._due(job), job.offset, self._pushed, job))
         if len(self._heap) >= self._sweep_at:
             self._sweep()
 
@@ -75,25 +81,19 @@ class Line:
             job = place.job
             if jobs.get(job.name) is not job:
                 heappop(heap)
-            elif job.head.deadline is not None and place.due < LAST and latest_start(job, job.head.deadline) < now:
+            elif job.head.deadline is not None and place.due < LAST and self._start_by(job) < now:
                 heapreplace(heap, place._replace(due=place.due + LAST))
             else:
                 return place
         return None
 
+    def _due(self, job: Waiting) -> float:
+        """When a job has to start: in time for its deadline, or before its tenant's patience ends."""
+        head = job.head
+        patient = max(job.arrived, head.not_before) + PATIENCE_S
+        return patient if head.deadline is None else min(patient, self._start_by(job))
+
     def _sweep(self) -> None:
         self._heap = [place for place in self._heap if place.job in self]
         heapify(self._heap)
         self._sweep_at = 2 * (len(self._heap) + SLACK)
-
-
-def due(job: Waiting) -> float:
-    """When a job has to start: in time for its deadline, or before its tenant's patience ends."""
-    head = job.head
-    patient = max(job.arrived, head.not_before) + PATIENCE_S
-    return patient if head.deadline is None else min(patient, latest_start(job, head.deadline))
-
-
-def latest_start(job: Waiting, deadline: float) -> float:
-    """When a job has to start to be done by this time, if it is predicted well."""
-    return deadline - job.head.price_s

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from contracts.events import TIERS, Tier
 from streams.policy.floor import Floor
 from streams.policy.lane import Lane
-from streams.policy.line import due
 from streams.policy.shares import Share
 from streams.policy.window import Waiting, Window
 
@@ -69,4 +68,4 @@ def _pressed(window: Window, tier: Tier, lanes: list[Lane], now: float) -> Waiti
     shares = window.shares[tier]
     until = now + AHEAD * shares.largest + MARGIN_S
     pressing = (lane.pressing(now, until, shares.may_run) for lane in lanes)
-    return min((job for job in pressing if job is not None), key=due, default=None)
+    return min((job for job in pressing if job is not None), key=window.start_by, default=None)

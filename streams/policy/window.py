@@ -6,14 +6,22 @@ Every operation costs O(1) or O(log n), whatever the backlog.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 from msgspec import Struct
 
 from contracts.events import TIERS, Tier
 from contracts.work import QueuedHead
 from streams.policy.lane import Lane
+from streams.policy.recall import Recall
 from streams.policy.shares import Share, Shares, Weight, equal
 from streams.policy.timers import Timers
+
+KEYS = 4096
+"""Batch keys of which it is remembered how long their batches take."""
+
+WAY_S = 0.15
+"""From the decision to the worker, with what still runs there, and from the last step to the result."""
 
 
 class Waiting(Struct, frozen=True, kw_only=True, eq=False):
@@ -42,6 +50,18 @@ class Waiting(Struct, frozen=True, kw_only=True, eq=False):
         return f"{head.batch_key}|{head.group}" if head.group else head.batch_key
 
 
+class Wanted:
+    """What waits for a model, of all tiers."""
+
+    __slots__ = ("jobs", "price_s", "since")
+
+    def __init__(self, since: float) -> None:
+        self.jobs = 0
+        self.price_s = 0.0
+        self.since = since
+        """When the first of them came, or a batch of it was formed last."""
+
+
 class Window:
     """All jobs that the scheduler holds: those that may go now, and those that have to wait for a time first."""
 
@@ -52,10 +72,13 @@ class Window:
         self.bytes = dict.fromkeys(TIERS, 0)
         self.price = dict.fromkeys(TIERS, 0.0)
         """Predicted GPU-seconds."""
+        self.wanted: dict[str, Wanted] = {}
+        """By model: of the jobs that may go now."""
         self._all: dict[tuple[str, str], Waiting] = {}
         self._by_model: dict[Tier, dict[str, Lane]] = {tier: {} for tier in TIERS}
         self._by_key: dict[str, dict[Tier, Lane]] = {}
         self._alike: dict[str, int] = {}
+        self._run_s: Recall[str, float] = Recall(KEYS)
         self._delayed: set[Waiting] = set()
         self._starts = Timers(self._is_delayed)
         self._ends = Timers(self.holds)
@@ -83,7 +106,7 @@ class Window:
             self._delayed.add(job)
             self._starts.add(job.head.not_before, job)
         else:
-            self._enter(job)
+            self._enter(job, now)
 
     def remove(self, job: Waiting) -> None:
         """Let a job go."""
@@ -98,7 +121,7 @@ class Window:
         """Jobs whose `not_before` has come may go from now on."""
         for job in self._starts.pop_due(now):
             self._delayed.remove(job)
-            self._enter(job)
+            self._enter(job, now)
 
     def expired(self, now: float) -> Iterator[Waiting]:
         """Jobs whose deadline has come. Each is to be removed before the next is asked for."""
@@ -119,6 +142,18 @@ class Window:
     def alike(self, key: str) -> int:
         """How many these are."""
         return self._alike.get(key, 0)
+
+    def ran(self, lead: Waiting, seconds: float, now: float) -> None:
+        """A batch was formed, and is predicted to run for so long."""
+        self._run_s[lead.key] = seconds
+        if lead.head.model in self.wanted:
+            self.wanted[lead.head.model].since = now
+
+    def start_by(self, job: Waiting) -> float:
+        """When a job has to start to be done by its deadline, in a batch like the last of its key, and told of."""
+        deadline = job.head.deadline
+        run_s = self._run_s.get(job.key, 0.0)
+        return inf if deadline is None else deadline - max(job.head.price_s, run_s) - WAY_S
 
     def hide(self, job: Waiting) -> None:
         """Leave a job out when asked who leads, until `show`."""
@@ -151,33 +186,49 @@ class Window:
         if job.head.deadline is not None:
             self._ends.add(job.head.deadline, job)
 
-    def _enter(self, job: Waiting) -> None:
+    def _enter(self, job: Waiting, now: float) -> None:
         key, tier, share = job.key, job.tier, self.share(job)
         if not share.lines:
             lane = self._by_model[tier].get(job.head.model)
             front = lane.front() if lane else None
             self.shares[tier].welcome(share, front.share if front else None)
         self._queue(job, share)
+        self._want(job, now)
         self._alike[key] = self._alike.get(key, 0) + 1
         lanes = self._by_key.get(key)
         if lanes is None:
-            lanes = self._by_key[key] = {tier: Lane() for tier in TIERS}
+            lanes = self._by_key[key] = {tier: Lane(self.start_by) for tier in TIERS}
         lanes[tier].push(job, share)
 
     def _leave(self, job: Waiting) -> None:
         key = job.key
         self._unqueue(job)
+        self._want_no_more(job)
         self._by_key[key][job.tier].remove(job)
         self._alike[key] -= 1
         if not self._alike[key]:
             del self._by_key[key], self._alike[key]
+
+    def _want(self, job: Waiting, now: float) -> None:
+        wanted = self.wanted.get(job.head.model)
+        if wanted is None:
+            wanted = self.wanted[job.head.model] = Wanted(now)
+        wanted.jobs += 1
+        wanted.price_s += job.head.price_s
+
+    def _want_no_more(self, job: Waiting) -> None:
+        wanted = self.wanted[job.head.model]
+        wanted.jobs -= 1
+        wanted.price_s -= job.head.price_s
+        if not wanted.jobs:
+            del self.wanted[job.head.model]
 
     def _queue(self, job: Waiting, share: Share) -> None:
         """With others who wait for its model."""
         lanes, model = self._by_model[job.tier], job.head.model
         lane = lanes.get(model)
         if lane is None:
-            lane = lanes[model] = Lane()
+            lane = lanes[model] = Lane(self.start_by)
         share.lines += lane.push(job, share)
 
     def _unqueue(self, job: Waiting) -> None:

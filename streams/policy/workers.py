@@ -5,6 +5,7 @@ Nothing here is remembered across a crash: a partition's end is in Kafka, and ho
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import inf
@@ -14,6 +15,11 @@ from streams.policy.memory import allowance
 
 SILENT_S = 5.0
 """A worker reports every second: one that missed five is taken for dead."""
+
+
+AHEAD_S = 0.1
+"""How long before a worker's batch may end the next is formed: the way through Kafka, several times over. Formed sooner it
+would be smaller, and more important jobs that come meanwhile would find it in front of them."""
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -29,6 +35,12 @@ class Worker:
     """Partitions that it owns, as far as nobody with a newer claim does."""
     outstanding: int = 0
     """Batches written to its partitions and not finished."""
+    through_at: float = 0.0
+    """When it may be through with them, as predicted."""
+    coming: deque[str] = field(default_factory=deque)
+    """Models of the batches sent since what it holds was reported last, at most as many as it has."""
+    last_s: float = 0.0
+    """What the last of them takes at least."""
     served: int = 0
     """Grows with every batch in the pool: who got one longest ago goes first."""
 
@@ -39,6 +51,19 @@ class Worker:
     def has_room(self) -> bool:
         """Whether it takes another batch. One without a partition has no way to get any."""
         return self.outstanding < self.report.slots and bool(self.owned)
+
+    def holds(self, model: str) -> bool:
+        """Whether it need not load the model: it is there, or will be before another batch is."""
+        held = self.report.held
+        return model in self.warmth if held is None else model in held or model in self.coming
+
+    def models(self) -> set[str]:
+        """What it holds."""
+        return {*(self.report.held or ()), *self.coming}
+
+    def wants_at(self) -> float:
+        """When it is to get another batch: at once if it has none, else shortly before it may need one."""
+        return self.through_at - AHEAD_S if self.outstanding else -inf
 
     def limit(self, key: str, now: float) -> float:
         """The largest batch of this key that its device is trusted with."""
@@ -62,7 +87,13 @@ class Workers:
         known = self._workers.get(report.worker)
         if known is not None and _claims_alike(known.report, report):
             known.report, known.seen, known.warmth = report, now, _warmth(report)
+            before = known.outstanding
             self._count(known)
+            if known.outstanding < before:
+                # The one that is left, if any, begins now.
+                known.through_at = now + known.last_s
+            while len(known.coming) > known.outstanding:
+                known.coming.popleft()
             return
         self._workers.pop(report.worker, None)
         if not report.leaving:
@@ -78,9 +109,18 @@ class Workers:
         self._recount()
 
     def free(self, now: float) -> list[Worker]:
-        """Live workers with room."""
+        """Live workers with room that are to get a batch now."""
         self._look_for_dead(now)
-        return [worker for worker in self._workers.values() if worker.has_room()]
+        return [worker for worker in self._workers.values() if worker.has_room() and worker.wants_at() <= now]
+
+    def all(self) -> Iterable[Worker]:
+        """Those who were alive when last looked at."""
+        return self._workers.values()
+
+    def next_free(self, now: float) -> float | None:
+        """When the next of those with room is to get a batch that is not to get one yet."""
+        times = (worker.wants_at() for worker in self._workers.values() if worker.has_room())
+        return min((at for at in times if at > now), default=None)
 
     def live(self, now: float) -> int:
         """How many are alive."""
@@ -92,13 +132,15 @@ class Workers:
         self._look_for_dead(now)
         return set().union(*(worker.warmth for worker in self._workers.values()))
 
-    def reserve(self, worker: Worker) -> int:
-        """A batch is about to be sent: the partition it goes to, the emptiest that the worker owns."""
+    def reserve(self, worker: Worker, *, model: str = "", least_s: float = 0.0, now: float = 0.0) -> int:
+        """A batch that runs for this long at least is about to be sent: the partition it goes to, the worker's emptiest."""
         owned = worker.owned
         partition = owned[0] if len(owned) == 1 else min(owned, key=lambda one: (self._in(worker, one), one))
         self._pending[partition] = self._pending.get(partition, 0) + 1
         self._served += 1
-        worker.outstanding, worker.served = worker.outstanding + 1, self._served
+        worker.through_at = max(worker.through_at if worker.outstanding else now, now) + least_s
+        worker.outstanding, worker.served, worker.last_s = worker.outstanding + 1, self._served, least_s
+        worker.coming.append(model)
         return partition
 
     def sent(self, partition: int, offset: int) -> None:
@@ -113,6 +155,8 @@ class Workers:
         """The batch was not written after all."""
         self._pending[partition] -= 1
         self._recount()
+        for worker in self._workers.values():
+            worker.through_at = 0.0 if partition in worker.owned else worker.through_at
 
     def _in(self, worker: Worker, partition: int) -> int:
         """Batches in one partition that its owner has not finished."""

@@ -415,19 +415,9 @@ class View:
             # Of two who had the same, each is first where one model's jobs wait: whose older jobs wait for another is open.
             own = [j for j in own if j.head.model == lead.head.model]
         peers = [j for j in own if _plain(lead) and _plain(j)]
-        unfair = [j for j in peers if _rank(j, world.now) < _rank(lead, world.now)]
-        if unfair and not _presses(lead, world.now):
+        unfair = [j for j in peers if (j.arrived, j.offset) < (lead.arrived, lead.offset)]
+        if unfair:
             raise Violation(f"{lead.head.id} went before {unfair[0].head.id} of its own tenant")
-
-
-def _rank(job: Waiting, now: float) -> tuple[bool, float, int]:
-    """By when it has to start: within a minute, or in time for its deadline; last if it cannot make that any more."""
-    latest = job.head.deadline - job.head.price_s if job.head.deadline is not None else 1e9
-    return latest < now, min(job.arrived + 60, latest), job.offset
-
-
-def _presses(job: Waiting, now: float) -> bool:
-    return job.head.deadline is not None and now <= job.head.deadline - job.head.price_s <= now + 2 * CAP + 0.25
 
 
 def _key(job: Waiting) -> tuple[str, str]:
@@ -436,7 +426,7 @@ def _key(job: Waiting) -> tuple[str, str]:
 
 def _plain(job: Waiting) -> bool:
     assert isinstance(job.ticket, Ticket)
-    return job.ticket.entry.plain and job.head.not_before == 0.0
+    return job.ticket.entry.plain and job.head.not_before == 0.0 and job.head.deadline is None
 
 
 def head(job_id: str, key: str, **changes: object) -> QueuedHead:

@@ -15,7 +15,7 @@ from streams.policy.workers import Worker, Workers
 from tests.unit.streams.policy.batching.world import CAP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from contracts.work import WorkerReport
 
@@ -76,8 +76,7 @@ class MovesTheReady(Scheduler):
 class UpsideDown(Scheduler):
     """Serves the least important first."""
 
-    def _turn(self, free: Sequence[Worker], now: float) -> Turn | None:
-        able: set[str] = set().union(*(worker.warmth for worker in free))
+    def _turn(self, able: Container[str], now: float) -> Turn | None:
         turns = (first(self.window, tier, able, now) for tier in reversed(TIERS))
         return next((turn for turn in turns if turn), None)
 
@@ -85,11 +84,10 @@ class UpsideDown(Scheduler):
 class NewestFirst(Scheduler):
     """Within a tier."""
 
-    def _turn(self, free: Sequence[Worker], now: float) -> Turn | None:
-        turn = super()._turn(free, now)
+    def _turn(self, able: Container[str], now: float) -> Turn | None:
+        turn = super()._turn(able, now)
         if turn is None:
             return None
-        able: set[str] = set().union(*(worker.warmth for worker in free))
         lanes = [lane for model, lane in self.window.models(turn.job.tier).items() if model in able]
         return turn._replace(job=max((job for lane in lanes for job in lane), key=lambda job: job.offset))
 
@@ -175,7 +173,7 @@ class LeavesRoom(Scheduler):
 
 class Lonely(Window):
     def companions(self, key: str) -> dict[Tier, Lane]:
-        return {tier: Lane() for tier in super().companions(key)}
+        return {tier: Lane(self.start_by) for tier in super().companions(key)}
 
 
 class MixesSuspects(Scheduler):

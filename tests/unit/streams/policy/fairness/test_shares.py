@@ -12,7 +12,7 @@ from hypothesis.strategies import booleans, floats, sampled_from
 
 from streams.policy.batching import Scheduler
 from tests.unit.streams.policy.fairness import unfair
-from tests.unit.streams.policy.fairness.market import DEAREST_S, HUNGRY, WEIGHTS, Market, ThreeAtOnce, Unfair
+from tests.unit.streams.policy.fairness.market import DEAREST_S, HUNGRY, LARGEST_S, WEIGHTS, Market, ThreeAtOnce, Unfair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ class Competition(RuleBasedStateMachine):
     @rule(key=sampled_from(KEYS), soon=floats(0.1, 30.0), who=sampled_from(["hasty", "a"]))
     def somebody_is_in_a_hurry(self, key: str, soon: float, who: str) -> None:
         for _ in range(4):
-            self.market.add(who, key, DEAREST_S, deadline=self.market.now + DEAREST_S + soon)
+            self.market.add(who, key, DEAREST_S, deadline=self.market.now + LARGEST_S + soon)
 
     @rule(key=sampled_from(KEYS))
     def a_paid_job_comes(self, key: str) -> None:
@@ -89,8 +89,8 @@ def with_a_small_tenant_whose_batches_others_fill(market: Market) -> None:
 
 def with_one_always_in_a_hurry(market: Market) -> None:
     for _ in range(ROUNDS):
-        market.add("a", "k-1", DEAREST_S, deadline=market.now + DEAREST_S + 2)
-        market.add("a", "k-1", DEAREST_S, deadline=market.now + DEAREST_S + 2)
+        market.add("a", "k-1", DEAREST_S, deadline=market.now + LARGEST_S + 2)
+        market.add("a", "k-1", DEAREST_S, deadline=market.now + LARGEST_S + 2)
         market.round(OWN_KEYS)
 
 
@@ -185,6 +185,29 @@ def test_without_patience_they_would(monkeypatch: pytest.MonkeyPatch) -> None:
     unfair.patience_never_ends(monkeypatch)
     with pytest.raises(Unfair):
         with_an_own_job_that_is_in_no_hurry(new_market(1))
+
+
+def order_of(*deadlines: float | None) -> list[int]:
+    """In which order one tenant's jobs go that came in this order, with so long until they are of no use (seconds)."""
+    market = new_market(1)
+    made = [
+        market.add("a", f"{number}-1", 1.0, deadline=None if one is None else market.now + one)
+        for number, one in enumerate(deadlines)
+    ]
+    gone: list[int] = []
+    while market.waiting:
+        formed = market.form()
+        gone += [made.index(job.name) for job in formed.jobs] if formed else []
+        market.finish()
+    return gone
+
+
+def test_a_tenants_own_jobs_go_by_when_they_have_to_start() -> None:
+    assert order_of(None, 30, 20, None) == [2, 1, 0, 3]
+
+
+def test_a_job_that_can_hardly_make_its_deadline_goes_last_and_goes() -> None:
+    assert order_of(None, 1.1, 20) == [2, 0, 1]
 
 
 @pytest.mark.parametrize("story", STORIES)
