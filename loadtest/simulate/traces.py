@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
 
 from contracts.events import Tier
 from contracts.work import Resolved
 from loadtest.simulate.fleet import asked, base, turbo, video
-from loadtest.simulate.trace import Item, Scenario
+from loadtest.simulate.noop import noop
+from loadtest.simulate.trace import Item, Scenario, read_items
 from loadtest.simulate.truth import Model
 
 PICTURES = ((1, 0.579), (2, 0.082), (4, 0.191), (8, 0.148))
@@ -170,6 +174,15 @@ def zoo(seed: int) -> Scenario:
     return Scenario(name="zoo", about=about, items=items, models=models, workers=8, holds=3, holding=3, seed=seed)
 
 
+def recorded(seed: int) -> Scenario:
+    """715 jobs as a real system got them (`loadtest.simulate.validate --seconds 60 --seed 1 --keep …`), with the usual goals."""
+    model, items = noop(), []
+    for item in read_items(Path(__file__).with_name("recorded.jsonl.gz")):
+        times, plus = GOALS[item.tier]
+        items.append(msgspec.structs.replace(item, goal_s=times * model.alone_s(item.resolved) + plus))
+    return Scenario(name="recorded", about="sent to a real system", items=items, models=(model,), workers=2, seed=seed)
+
+
 TRACES: Mapping[str, Callable[[int], Scenario]] = {
     "steady": steady,
     "burst": burst,
@@ -179,4 +192,5 @@ TRACES: Mapping[str, Callable[[int], Scenario]] = {
     "mixed": mixed,
     "tight": tight,
     "zoo": zoo,
+    "recorded": recorded,
 }
