@@ -35,9 +35,10 @@ class Caps:
 class Bench:
     """A pool that never idles, and a window that never empties."""
 
-    def __init__(self, *, jobs: int, keys: int, size: int, workers: int) -> None:
+    def __init__(self, *, jobs: int, keys: int, size: int, workers: int, tenants: int) -> None:
         self.scheduler = Scheduler(Caps(size), batch_wait_s=0.005)
         self._keys = keys
+        self._tenants = tenants
         self._made = 0
         self._ends = dict.fromkeys(range(workers), 0)
         self._positions = dict(self._ends)
@@ -59,9 +60,10 @@ class Bench:
         number = self._made % self._keys
         name = f"job-{self._made}"
         tier = TIERS[self._made % 3]
+        tenant = f"tenant-{self._made % self._tenants}"
         head = QueuedHead(
             id=name,
-            tenant="acme",
+            tenant=tenant,
             tier=tier,
             model=f"model-{number % 4}@1",
             engine="noop",
@@ -70,7 +72,7 @@ class Bench:
             resolved=SHAPE,
             submitted_at=0.0,
         )
-        job = Waiting(head=head, name=("acme", name), tier=tier, offset=self._made, arrived=-1.0, weight=1.0, body=b"")
+        job = Waiting(head=head, name=(tenant, name), tier=tier, offset=self._made, arrived=-1.0, weight=1.0, body=b"")
         self.scheduler.arrive(job, 0.0)
 
     def decide(self) -> Formed:
@@ -109,21 +111,22 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--decisions", type=int, default=20_000)
     count = options.parse_args().decisions
-    print("jobs held | keys | batch | workers | decisions/s | µs/decision | µs/report | µs/arrival")
-    for jobs, keys, size, workers in CASES:
-        bench = Bench(jobs=jobs, keys=keys, size=size, workers=workers)
+    print("jobs held | tenants | keys | batch | workers | jobs decided/s | µs/job | µs/report | µs/arrival")
+    for jobs, tenants, keys, size, workers in CASES:
+        bench = Bench(jobs=jobs, tenants=tenants, keys=keys, size=size, workers=workers)
         decision, report, arrival = (spent / count * 1e6 for spent in bench.run(count))
-        line = f"{jobs:9} | {keys:4} | {size:5} | {workers:7} | {1e6 / decision:11,.0f} | {decision:11.1f}"
+        each = decision / size
+        line = f"{jobs:9} | {tenants:7} | {keys:4} | {size:5} | {workers:7} | {1e6 / each:14,.0f} | {each:6.1f}"
         print(f"{line} | {report:9.1f} | {arrival / size:10.1f}")
 
 
 CASES = [
-    (10_000, 1, 1, 4),
-    (10_000, 20, 1, 4),
-    (10_000, 20, 1, 16),
-    (10_000, 20, 8, 4),
-    (10_000, 200, 8, 16),
-    (100_000, 20, 1, 4),
+    (1_000, 1, 1, 1, 4),
+    (1_000, 100, 50, 8, 16),
+    (10_000, 100, 50, 8, 16),
+    (100_000, 100, 50, 8, 16),
+    (100_000, 1_000, 50, 8, 16),
+    (100_000, 1_000, 50, 1, 16),
 ]
 
 
