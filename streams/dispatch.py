@@ -1,35 +1,27 @@
-"""Between the scheduler's decisions and Kafka: takes records in, sends batches out, and says what is done with.
+"""The loop around the scheduler's decisions: takes records in, and has sent what was decided (`streams/send.py`).
 
-Knows neither Faust nor aiokafka: what it needs of them are the Protocols below.
+Neither knows Faust or aiokafka: what they need of them are the Protocols there.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any, Protocol
-from uuid import uuid4
+from typing import Any
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from contracts.codec import Decoder, Invalid, encode
+from contracts.codec import Decoder, Invalid
 from contracts.events import TIERS, Tier
-from contracts.headers import event_headers
 from contracts.metrics import Metrics
-from contracts.records import Record
 from contracts.topics import Topics
-from contracts.work import PackedBatch, QueuedHead, WorkerReport
+from contracts.work import QueuedHead, WorkerReport
 from streams.dispatched import Tail
-from streams.expire import expired as expired_outcome
-from streams.expire import unreadable
 from streams.policy.batching import Formed, Scheduler
 from streams.policy.recall import Recall
 from streams.policy.window import Waiting
-from streams.tell import Tell
-
-log = logging.getLogger(__name__)
+from streams.send import Sender, Ticket, Wire, done_with
 
 TICK_S = 0.25
 """How often the scheduler looks around without news: workers fall silent and gauges move unasked."""
@@ -41,26 +33,6 @@ REMEMBERED = 65_536
 """Dispatched records of a tier that are remembered: more than the chunk ledger lets pass an unfinished one."""
 
 head_of = Decoder(QueuedHead)
-
-
-class Ticket(Protocol):
-    """Where a record's end is noted."""
-
-    def done(self, n: int = 1) -> None:
-        """That many records of it are done."""
-        ...
-
-
-class Wire(Protocol):
-    """How batches and outcomes leave."""
-
-    async def batches(self, records: Sequence[Record]) -> list[int | None]:
-        """Write batches; the offset of each, or None for one that was certainly not written. Raises if it can't tell."""
-        ...
-
-    async def others(self, records: Sequence[Record]) -> None:
-        """Write outcomes, and jobs that go back to their queue, whatever it takes."""
-        ...
 
 
 class DispatchOptions(Struct, frozen=True, kw_only=True):
@@ -92,8 +64,6 @@ class Dispatcher:
         self.active = False
         """Whether the pool's queues are this process's, and it knows what was dispatched before."""
         self.pool = pool
-        self._topics = topics
-        self._wire = wire
         self._metrics = metrics
         self._options = options
         self._tidied = 0.0
@@ -104,9 +74,15 @@ class Dispatcher:
         self._sending: dict[asyncio.Future[None], float] = {}
         self._last_sent = clock()
         self._failure: str | None = None
-        self._headers = event_headers("batch", "batch")
-        self._queued = event_headers("queued", "batch")
-        self._tell = Tell(topics, "batch")
+        self._sender = Sender(
+            pool=pool,
+            topics=topics,
+            scheduler=scheduler,
+            wire=wire,
+            metrics=metrics,
+            clock=clock,
+            dispatched=self._remember,
+        )
 
     # -- news
 
@@ -144,9 +120,9 @@ class Dispatcher:
             try:
                 head = head_of(record.value)
             except Invalid as error:
-                self._start(self._bury(record, error, ticket))
+                self._start(self._sender.unreadable(record, error, ticket))
                 continue
-            _done(arrive(self._waiting(head, tier, record, ticket, now), now))
+            done_with(arrive(self._waiting(head, tier, record, ticket, now), now))
         self._news.set()
 
     def _waiting(self, head: QueuedHead, tier: Tier, record: Any, ticket: Ticket, now: float) -> Waiting:
@@ -170,7 +146,7 @@ class Dispatcher:
         """A job was cancelled."""
         dropped = self.scheduler.cancel(tenant, id)
         if dropped is not None:
-            _done([dropped])
+            done_with([dropped])
             self._room.set()
 
     # -- the loop
@@ -202,13 +178,13 @@ class Dispatcher:
     def _pass(self, now: float) -> None:
         expired = self.scheduler.expire(now)
         if expired:
-            self._start(self._tell_expired(expired, now))
+            self._start(self._sender.expired(expired, now))
         batches: list[Formed] = []
         while (formed := self.scheduler.form(now)) is not None:
             batches.append(formed)
         if batches:
             self._last_sent = now
-            self._start(self._send(batches, now))
+            self._start(self._sender.batches(batches, now))
         stranded = self._stranded(now)
         if expired or batches or stranded:
             self._room.set()
@@ -219,7 +195,7 @@ class Dispatcher:
         self._tidied = now
         stranded = self.scheduler.stranded(now)
         if stranded:
-            self._start(self._move(stranded))
+            self._start(self._sender.back(stranded))
         return bool(stranded)
 
     def stuck(self, patience_s: float) -> str | None:
@@ -254,60 +230,9 @@ class Dispatcher:
     def _fail(self, why: str) -> None:
         self._failure, self.active = self._failure or why, False
 
-    # -- out
-
-    async def _send(self, batches: Sequence[Formed], now: float) -> None:
-        offsets = await self._wire.batches([self._packed(formed, now) for formed in batches])
-        for formed, offset in zip(batches, offsets, strict=True):
-            if offset is None:
-                _done(self.scheduler.failed(formed, self._clock()))
-            else:
-                self._sent(formed, offset, now)
-
-    def _packed(self, formed: Formed, now: float) -> Record:
-        head, name = formed.jobs[0].head, uuid4().hex
-        batch = PackedBatch(
-            id=name,
-            pool=self.pool,
-            key=head.batch_key,
-            engine=head.engine,
-            model=head.model,
-            formed_at=now,
-            sources=[(job.tier, job.offset) for job in formed.jobs],
-            jobs=[Raw(job.body) for job in formed.jobs],
-            weights=[job.weight for job in formed.jobs],
-        )
-        topic = self._topics.batches(self.pool)
-        return Record(topic, name.encode(), encode(batch), self._headers, formed.partition)
-
-    def _sent(self, formed: Formed, offset: int, now: float) -> None:
-        done = self.scheduler.sent(formed, offset)
-        self._remember(formed.jobs)
-        self._remember(done)
-        _done(done)
-        self._metrics.batches.labels(self.pool).inc()
-        self._metrics.batch_size.labels(self.pool).observe(len(formed.jobs))
-        for job in formed.jobs:
-            self._metrics.dispatch_wait.labels(job.tier).observe(max(0.0, now - job.head.submitted_at))
-
     def _remember(self, jobs: Iterable[Waiting]) -> None:
         for job in jobs:
             self._dispatched[job.tier][job.offset] = True
-
-    async def _tell_expired(self, jobs: Sequence[Waiting], now: float) -> None:
-        await self._wire.others([self._tell.outcome(expired_outcome(job.head, now)) for job in jobs])
-        _done(self.scheduler.landed(jobs))
-
-    async def _move(self, jobs: Sequence[Waiting]) -> None:
-        log.warning("%d jobs of pool %s are for models that no worker runs: moved back", len(jobs), self.pool)
-        queues = self._topics.queues(self.pool)
-        await self._wire.others([Record(queues[job.tier], job.head.id.encode(), job.body, self._queued) for job in jobs])
-        _done(self.scheduler.moved(jobs, self._clock()))
-
-    async def _bury(self, record: Any, error: Invalid, ticket: Ticket) -> None:
-        log.error("job at %s[%d]@%d cannot be read: %s", record.topic, record.partition, record.offset, error.field)
-        await self._wire.others([self._tell.outcome(unreadable(record, error, self._clock()))])
-        ticket.done()
 
     def _show(self) -> None:
         window = self.scheduler.window
@@ -315,9 +240,3 @@ class Dispatcher:
             self._metrics.waiting_jobs.labels(self.pool, tier).set(window.jobs[tier])
             self._metrics.waiting_gpu.labels(self.pool, tier).set(window.price[tier])
         self._metrics.workers.labels(self.pool).set(self.scheduler.workers.live(self._clock()))
-
-
-def _done(jobs: Iterable[Waiting]) -> None:
-    for job in jobs:
-        ticket: Any = job.ticket
-        ticket.done()
