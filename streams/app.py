@@ -24,13 +24,13 @@ from streams.agents import admit, batch, control
 from streams.chunks import install_chunks, quick_settings
 from streams.gate import Gate
 from streams.learn import Learning
+from streams.parking.release import Release
+from streams.parking.releasing import Releasing
 from streams.policy.cost import Costs
 from streams.policy.cost_model import CostModel
 from streams.policy.validate import Models
 from streams.ports import JobStore
 from streams.process import Crashed, main
-from streams.release import Release
-from streams.releasing import Releasing
 
 
 def new_app(settings: Settings) -> Any:

@@ -1,7 +1,7 @@
 """settle: a chunk of `outcomes` → verdicts of the job store → `results`, `status`, `jobs.dead`, queues.
 
 The only writer of terminal state. The store's conditional write decides which outcome of a job counts; what follows from
-it is written in one Kafka transaction with the chunk's offsets (see `streams.lane`), so that it is told exactly once.
+it is written in one Kafka transaction with the chunk's offsets (see `streams.transactions`), so that it is told exactly once.
 """
 
 from __future__ import annotations

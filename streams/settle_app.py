@@ -16,11 +16,11 @@ from infra.jobstore import open_jobs
 from infra.objects.connect import open_objects
 from infra.observe import observe
 from infra.settings import Settings, read_settings
-from streams.lane import Lane
-from streams.lanes import Lanes, new_consumer, transactional
 from streams.ports import ObjectRemover
 from streams.process import main
 from streams.settle import Settle
+from streams.transactions.lane import Lane
+from streams.transactions.lanes import Lanes, new_consumer, transactional
 
 
 def new_lanes(settings: Settings, consumer: AIOKafkaConsumer, settle: Settle, remover: ObjectRemover, metrics: Metrics) -> Lanes:

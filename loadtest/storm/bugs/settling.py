@@ -99,7 +99,7 @@ def offsets_apart() -> None:
         await producer.send_offsets_to_transaction({self._partition: offset}, self._group)
         await producer.commit_transaction()
 
-    swap("streams.lane:Lane._commit", lambda _: commit)
+    swap("streams.transactions.lane:Lane._commit", lambda _: commit)
 
 
 @bug("no orphans", strikes=(), backlog=True)
@@ -110,4 +110,4 @@ def late_objects_kept() -> None:
     async def nothing(_self: Any, _keys: Any) -> None:
         return
 
-    swap("streams.lane:Lane._remove", lambda _: nothing)
+    swap("streams.transactions.lane:Lane._remove", lambda _: nothing)

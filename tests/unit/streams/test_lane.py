@@ -11,8 +11,8 @@ from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
 from contracts.metrics import Metrics
-from streams.lane import Lane
 from streams.settle import Settled
+from streams.transactions.lane import Lane
 
 HERE = TopicPartition("outcomes", 0)
 

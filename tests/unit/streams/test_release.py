@@ -21,10 +21,10 @@ from contracts.work import Outcome, Parked, QueuedJob
 from infra.jobstore.memory import MemoryJobs
 from infra.limiter.local import LocalLimiter
 from streams.gate import Gate, park
-from streams.line import Line
+from streams.parking.line import Line
+from streams.parking.release import Release
 from streams.policy.limit import Answer
 from streams.ports import Move
-from streams.release import Release
 from streams.tell import Tell
 from tests.support.queued import queued_job
 

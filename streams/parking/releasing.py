@@ -11,12 +11,12 @@ from aiokafka import TopicPartition
 from contracts.brokers import Reach
 from contracts.metrics import Metrics
 from contracts.topics import Topics
-from streams.lane import Lane
-from streams.lanes import Lanes, new_consumer, transactional
-from streams.line import Line
+from streams.parking.line import Line
+from streams.parking.release import Release
 from streams.policy.limit import FREE
 from streams.ports import Limiter
-from streams.release import Release
+from streams.transactions.lane import Lane
+from streams.transactions.lanes import Lanes, new_consumer, transactional
 
 REST_MS = 86_400_000
 """Lanes rest until a record is due, perhaps all of them; that is no reason to leave the group."""

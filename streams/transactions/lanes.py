@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 
 from contracts.brokers import Reach, client_options
 from contracts.publish import new_producer
-from streams.lane import Lane
+from streams.transactions.lane import Lane
 
 FETCH_WAIT_MS = 25
 """How long the broker may hold an empty answer. A partition that is not part of the fetch under way waits it out."""

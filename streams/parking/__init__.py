@@ -1,0 +1,1 @@
+"""Jobs above their tenant's rate: parked, and let in at their turn."""
