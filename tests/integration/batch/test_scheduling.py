@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from contracts.codec import Decoder, encode
 from contracts.events import Control
@@ -203,6 +204,24 @@ async def knows(bootstrap: str, settings: Settings, *, runs: int) -> bool:
     return found is not None and found.runs == runs and {one.seconds for one in found.measured} == {7.0}
 
 
+async def ends(bootstrap: str, settings: Settings) -> int:
+    place = TopicPartition(settings.topics.workers, 0)
+    async with asking(bootstrap, "") as consumer:
+        end: int = (await consumer.end_offsets([place]))[place]
+        return end
+
+
+async def reports_done(settings: Settings, count: int) -> bool:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(settings.topics.group("streams"))
+    finally:
+        await admin.close()
+    at = offsets.get(TopicPartition(settings.topics.workers, 0))
+    return at is not None and at.offset >= count
+
+
 async def test_a_standby_goes_on_within_the_session_timeout_and_with_what_was_learned(
     bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
@@ -219,6 +238,9 @@ async def test_a_standby_goes_on_within_the_session_timeout_and_with_what_was_le
         victim = await acting(active, standby)
         worker.measured = measured(20)
         await eventually(lambda: knows(bootstrap, settings, runs=20), what="what the runs took is written down")
+        reports = await ends(bootstrap, settings)
+        # Else the successor may be told of them again, and learn from them without knowing what was written.
+        await eventually(lambda: reports_done(settings, reports), what="the reports of it are done with")
         await queue(publisher, settings, ["third"], not_before=time.time() + 0.2)
         await victim.kill()
         killed = time.monotonic()
