@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 from contracts.brokers import Reach
 from contracts.metrics import Metrics
 from contracts.topics import Topics
-from streams.parking.line import Line
+from streams.parking.due_only import DueOnly
 from streams.parking.release import Release
 from streams.policy.limit import FREE
 from streams.ports import Limiter
@@ -52,7 +52,7 @@ class Releasing:
         self._consumer: Any = None
         self._limiter = limiter
         self._metrics = metrics
-        self._lines: dict[TopicPartition, Line] = {}
+        self._lines: dict[TopicPartition, DueOnly] = {}
         self._showing: asyncio.Task[None] | None = None
         self._new_lane = partial(
             Lane,
@@ -79,7 +79,7 @@ class Releasing:
         await self._limiter.take((), FREE)
 
     def _lane(self, partition: TopicPartition) -> Lane:
-        line = self._lines[partition] = Line(self._consumer, self._limiter.now)
+        line = self._lines[partition] = DueOnly(self._consumer, self._limiter.now)
         return self._new_lane(partition, consumer=line)
 
     async def start(self) -> None:

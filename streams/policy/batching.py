@@ -170,8 +170,8 @@ class Scheduler:
         runnable = self.workers.models(now)
         if not runnable:
             return []  # no worker at all (scaled to zero, say): nothing passes them, so nothing is gained by moving them
-        lanes = [lane for tier in TIERS for model, lane in self.window.models(tier).items() if model not in runnable]
-        stranded = [job for lane in lanes for job in islice(lane, MOVED_AT_ONCE) if now - job.arrived > STRANDED_S]
+        crowds = [crowd for tier in TIERS for model, crowd in self.window.models(tier).items() if model not in runnable]
+        stranded = [job for crowd in crowds for job in islice(crowd, MOVED_AT_ONCE) if now - job.arrived > STRANDED_S]
         for job in stranded:
             self._take_off(job)
         return stranded

@@ -9,7 +9,7 @@ from contracts.catalog import Catalog, ModelSpec
 from contracts.events import Tier
 from contracts.topics import MAX_RECORD_BYTES
 from contracts.work import QueuedHead
-from streams.policy.lane import Lane
+from streams.policy.crowd import Crowd
 from streams.policy.shares import Share
 from streams.policy.window import Waiting, Window
 
@@ -67,8 +67,8 @@ def fill(lead: Waiting, window: Window, limit: float, now: float, take: Callable
     `take` lets a job leave the window, and charges it: who has just got a job in has to wait for the others.
     """
     filling = _Filling([lead], limit - lead.weight, MAX_BATCH_BYTES - len(lead.body))
-    for tier, lane in window.companions(lead.key).items():
-        while filling.wants_more() and (line := lane.front()) is not None:
+    for tier, crowd in window.companions(lead.key).items():
+        while filling.wants_more() and (line := crowd.front()) is not None:
             # A less important tier only takes what room is left over; within the tier others wait for their turn.
             if tier == lead.tier and not _may_join(window, tier, line.share):
                 break
@@ -76,10 +76,10 @@ def fill(lead: Waiting, window: Window, limit: float, now: float, take: Callable
             if place is not None and filling.fits(place.job):
                 take(place.job)
             elif place is not None:
-                lane.remove(place.job)
-                filling.misfits.append((lane, place.job))
-    for lane, job in filling.misfits:
-        lane.push(job, window.share(job))
+                crowd.remove(place.job)
+                filling.misfits.append((crowd, place.job))
+    for crowd, job in filling.misfits:
+        crowd.push(job, window.share(job))
     return filling.batch
 
 
@@ -100,7 +100,7 @@ class _Filling:
         self.room = room
         self.space = space
         """Bytes."""
-        self.misfits: list[tuple[Lane, Waiting]] = []
+        self.misfits: list[tuple[Crowd, Waiting]] = []
 
     def wants_more(self) -> bool:
         return self.room >= 1 and len(self.misfits) <= MISFITS

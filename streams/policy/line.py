@@ -1,4 +1,4 @@
-"""One tenant's jobs in one lane, in the order in which they go."""
+"""One tenant's jobs in one crowd, in the order in which they go."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Line:
         self.share = share
         self._start_by = start_by
         self.seat = 0
-        """Its place in the lane; see there."""
+        """Its place in the crowd; see there."""
         self._jobs: dict[tuple[str, str], Waiting] = {}
         self._heap: list[Place] = []
         self._pushed = 0

@@ -9,8 +9,8 @@ from collections.abc import Container
 from typing import NamedTuple
 
 from contracts.events import TIERS, Tier
+from streams.policy.crowd import Crowd
 from streams.policy.floor import Floor
-from streams.policy.lane import Lane
 from streams.policy.shares import Share
 from streams.policy.window import Waiting, Window
 
@@ -46,16 +46,16 @@ def next_turn(window: Window, floor: Floor, models: Container[str], now: float) 
 
 def first(window: Window, tier: Tier, models: Container[str], now: float) -> Turn | None:
     """Who goes first of one tier: a look at each model."""
-    lanes = [lane for model, lane in window.models(tier).items() if model in models]
-    fair = _fair(lanes, now)
-    return None if fair is None else Turn(_pressed(window, tier, lanes, now) or fair.job, fair.share, out_of_turn=False)
+    crowds = [crowd for model, crowd in window.models(tier).items() if model in models]
+    fair = _fair(crowds, now)
+    return None if fair is None else Turn(_pressed(window, tier, crowds, now) or fair.job, fair.share, out_of_turn=False)
 
 
-def _fair(lanes: list[Lane], now: float) -> Turn | None:
+def _fair(crowds: list[Crowd], now: float) -> Turn | None:
     best: tuple[float, float, int] | None = None
     turn: Turn | None = None
-    for lane in lanes:
-        line = lane.front()
+    for crowd in crowds:
+        line = crowd.front()
         place = line.first(now) if line else None
         if line is not None and place is not None:
             rank = (line.share.spent, place.due, place.offset)
@@ -64,8 +64,8 @@ def _fair(lanes: list[Lane], now: float) -> Turn | None:
     return turn
 
 
-def _pressed(window: Window, tier: Tier, lanes: list[Lane], now: float) -> Waiting | None:
+def _pressed(window: Window, tier: Tier, crowds: list[Crowd], now: float) -> Waiting | None:
     shares = window.shares[tier]
     until = now + AHEAD * shares.largest + MARGIN_S
-    pressing = (lane.pressing(now, until, shares.may_run) for lane in lanes)
+    pressing = (crowd.pressing(now, until, shares.may_run) for crowd in crowds)
     return min((job for job in pressing if job is not None), key=window.start_by, default=None)

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from contracts.events import TIERS, Tier
 from contracts.work import QueuedHead
-from streams.policy.lane import Lane
+from streams.policy.crowd import Crowd
 from streams.policy.recall import Recall
 from streams.policy.shares import Share, Shares, Weight, equal
 from streams.policy.timers import Timers
@@ -75,8 +75,8 @@ class Window:
         self.wanted: dict[str, Wanted] = {}
         """By model: of the jobs that may go now."""
         self._all: dict[tuple[str, str], Waiting] = {}
-        self._by_model: dict[Tier, dict[str, Lane]] = {tier: {} for tier in TIERS}
-        self._by_key: dict[str, dict[Tier, Lane]] = {}
+        self._by_model: dict[Tier, dict[str, Crowd]] = {tier: {} for tier in TIERS}
+        self._by_key: dict[str, dict[Tier, Crowd]] = {}
         self._alike: dict[str, int] = {}
         self._run_s: Recall[str, float] = Recall(KEYS)
         self._delayed: set[Waiting] = set()
@@ -131,11 +131,11 @@ class Window:
         """When a job becomes ready or expires next."""
         return min((at for at in (self._starts.next_time(), self._ends.next_time()) if at is not None), default=None)
 
-    def models(self, tier: Tier) -> dict[str, Lane]:
+    def models(self, tier: Tier) -> dict[str, Crowd]:
         """Jobs of one tier that may go now, by model."""
         return self._by_model[tier]
 
-    def companions(self, key: str) -> dict[Tier, Lane]:
+    def companions(self, key: str) -> dict[Tier, Crowd]:
         """Jobs with one key that may go now, by tier, most important first."""
         return self._by_key.get(key, {})
 
@@ -169,7 +169,7 @@ class Window:
 
     def catch_up(self, tier: Tier) -> None:
         """Look whose turn it is by now: those who had least may have had more meanwhile, or have left."""
-        fronts = [line.share for lane in self._by_model[tier].values() if (line := lane.front()) is not None]
+        fronts = [line.share for crowd in self._by_model[tier].values() if (line := crowd.front()) is not None]
         if fronts:
             self.shares[tier].turn(min(fronts, key=lambda share: share.spent))
 
@@ -177,10 +177,10 @@ class Window:
         """A job that went did not go after all: its tenant gets back what it paid."""
         self.share(job).spent -= paid
         tenant, tier = job.head.tenant, job.tier
-        for lane in self._by_model[tier].values():
-            lane.again(tenant)
-        for lanes in self._by_key.values():
-            lanes[tier].again(tenant)
+        for crowd in self._by_model[tier].values():
+            crowd.again(tenant)
+        for crowds in self._by_key.values():
+            crowds[tier].again(tenant)
 
     def _watch_deadline(self, job: Waiting) -> None:
         if job.head.deadline is not None:
@@ -189,16 +189,16 @@ class Window:
     def _enter(self, job: Waiting, now: float) -> None:
         key, tier, share = job.key, job.tier, self.share(job)
         if not share.lines:
-            lane = self._by_model[tier].get(job.head.model)
-            front = lane.front() if lane else None
+            crowd = self._by_model[tier].get(job.head.model)
+            front = crowd.front() if crowd else None
             self.shares[tier].welcome(share, front.share if front else None)
         self._queue(job, share)
         self._want(job, now)
         self._alike[key] = self._alike.get(key, 0) + 1
-        lanes = self._by_key.get(key)
-        if lanes is None:
-            lanes = self._by_key[key] = {tier: Lane(self.start_by) for tier in TIERS}
-        lanes[tier].push(job, share)
+        crowds = self._by_key.get(key)
+        if crowds is None:
+            crowds = self._by_key[key] = {tier: Crowd(self.start_by) for tier in TIERS}
+        crowds[tier].push(job, share)
 
     def _leave(self, job: Waiting) -> None:
         key = job.key
@@ -225,18 +225,18 @@ class Window:
 
     def _queue(self, job: Waiting, share: Share) -> None:
         """With others who wait for its model."""
-        lanes, model = self._by_model[job.tier], job.head.model
-        lane = lanes.get(model)
-        if lane is None:
-            lane = lanes[model] = Lane(self.start_by)
-        share.lines += lane.push(job, share)
+        crowds, model = self._by_model[job.tier], job.head.model
+        crowd = crowds.get(model)
+        if crowd is None:
+            crowd = crowds[model] = Crowd(self.start_by)
+        share.lines += crowd.push(job, share)
 
     def _unqueue(self, job: Waiting) -> None:
-        lanes, model = self._by_model[job.tier], job.head.model
-        if lanes[model].remove(job):
+        crowds, model = self._by_model[job.tier], job.head.model
+        if crowds[model].remove(job):
             self.share(job).lines -= 1
-            if not lanes[model]:
-                del lanes[model]
+            if not crowds[model]:
+                del crowds[model]
 
     def _count(self, job: Waiting, sign: int) -> None:
         tier = job.tier

@@ -21,7 +21,7 @@ from contracts.work import Outcome, Parked, QueuedJob
 from infra.jobstore.memory import MemoryJobs
 from infra.limiter.local import LocalLimiter
 from streams.gate import Gate, park
-from streams.parking.line import Line
+from streams.parking.due_only import DueOnly
 from streams.parking.release import Release
 from streams.policy.limit import Answer
 from streams.ports import Move
@@ -190,7 +190,7 @@ class Fetches:
 async def test_a_line_hands_over_what_is_due_and_keeps_the_rest_in_order() -> None:
     now = 10.0
     place = TopicPartition("parked.default", 1)
-    line = Line(Fetches([9.0, 10.0, 10.01, 12.0, 11.0]), lambda: now)
+    line = DueOnly(Fetches([9.0, 10.0, 10.01, 12.0, 11.0]), lambda: now)
 
     async def offsets() -> list[int]:
         found = await line.getmany(place, timeout_ms=1, max_records=3)

@@ -8,7 +8,7 @@ from msgspec.structs import asdict
 
 from contracts.events import TIERS, Tier
 from streams.policy.batching import Formed, Scheduler
-from streams.policy.lane import Lane
+from streams.policy.crowd import Crowd
 from streams.policy.turn import Turn, first
 from streams.policy.window import Waiting, Window
 from streams.policy.workers import Worker, Workers
@@ -67,7 +67,7 @@ class MovesTheReady(Scheduler):
     """Sets back jobs that could run."""
 
     def stranded(self, now: float) -> list[Waiting]:
-        jobs = [job for tier in TIERS for lane in self.window.models(tier).values() for job in lane]
+        jobs = [job for tier in TIERS for crowd in self.window.models(tier).values() for job in crowd]
         for job in jobs:
             self._take_off(job)
         return jobs if now else []
@@ -88,8 +88,8 @@ class NewestFirst(Scheduler):
         turn = super()._turn(able, now)
         if turn is None:
             return None
-        lanes = [lane for model, lane in self.window.models(turn.job.tier).items() if model in able]
-        return turn._replace(job=max((job for lane in lanes for job in lane), key=lambda job: job.offset))
+        crowds = [crowd for model, crowd in self.window.models(turn.job.tier).items() if model in able]
+        return turn._replace(job=max((job for crowd in crowds for job in crowd), key=lambda job: job.offset))
 
 
 class OneAtATime(Scheduler):
@@ -172,8 +172,8 @@ class LeavesRoom(Scheduler):
 
 
 class Lonely(Window):
-    def companions(self, key: str) -> dict[Tier, Lane]:
-        return {tier: Lane(self.start_by) for tier in super().companions(key)}
+    def companions(self, key: str) -> dict[Tier, Crowd]:
+        return {tier: Crowd(self.start_by) for tier in super().companions(key)}
 
 
 class MixesSuspects(Scheduler):

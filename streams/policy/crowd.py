@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from streams.policy.window import Waiting
 
 
-class Lane:
+class Crowd:
     """A heap of lines by what their tenants have had.
 
-    A tenant waits in several lanes and is charged in one place, so the other heaps learn of it when they come to it: what
+    A tenant waits in several crowds and is charged in one place, so the other heaps learn of it when they come to it: what
     was spent only grows, except where it is given back, and that is said (`again`).
     """
 

@@ -22,7 +22,7 @@ class Look(Struct, frozen=True):
 _look = Decoder(Look)
 
 
-class Line:
+class DueOnly:
     """A consumer of one partition, for a lane. Holds one fetch at most: what is behind that waits in Kafka."""
 
     def __init__(self, consumer: Any, now: Callable[[], float]) -> None:
