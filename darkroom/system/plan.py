@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,12 +65,17 @@ def programs(options: Options, settings: Settings, keep_fd: int) -> list[Program
     modules = {f"worker-{number}": "gpu_consumers.app" for number in range(1, options.workers + 1)}
     modules |= {"streams": "streams.app", "settle": "streams.settle_app"}
     return [
-        Program(name, [sys.executable, "-m", module], folder=folder, env=_env(settings, name), keep_fd=keep_fd)
+        program(name, [sys.executable, "-m", module], _own(settings, name), folder=folder, keep_fd=keep_fd)
         for name, module in modules.items()
     ]
 
 
-def _env(settings: Settings, name: str) -> dict[str, str]:
-    own = replace(settings, worker=replace(settings.worker, name=name)) if name.startswith("worker") else settings
+def program(name: str, argv: Sequence[str], settings: Settings, *, folder: Path, keep_fd: int) -> Program:
+    """A program of ours that works with these settings. Its log is in `folder`."""
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, **to_env(own), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    env = {**os.environ, **to_env(settings), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    return Program(name, argv, folder=folder, env=env, keep_fd=keep_fd)
+
+
+def _own(settings: Settings, name: str) -> Settings:
+    return replace(settings, worker=replace(settings.worker, name=name)) if name.startswith("worker") else settings

@@ -14,8 +14,9 @@ from pathlib import Path
 import msgspec
 
 from loadtest.bench.system import running
+from loadtest.crew.noop import catalog_of, write_catalog
 from loadtest.fuzz.run import fuzz
-from loadtest.fuzz.system import CATALOG, lives
+from loadtest.fuzz.system import ANYTHING, lives
 
 
 def main() -> int:
@@ -28,8 +29,7 @@ def main() -> int:
     seed = secrets.randbelow(2**31) if args.seed is None else args.seed
     sys.stderr.write(f"seed {seed}, {args.events} events\n")
     with tempfile.TemporaryDirectory(prefix="darkroom-fuzz-") as folder:
-        catalog = Path(folder) / "models.toml"
-        catalog.write_text(CATALOG)
+        catalog = write_catalog(Path(folder) / "models.toml", catalog_of(ANYTHING))
         with running(Path(folder) / "data", "--models", str(catalog)) as up:
             began, before = time.monotonic(), lives(up)
             verdict = asyncio.run(fuzz(up, seed=seed, count=args.events, patience_s=args.patience))

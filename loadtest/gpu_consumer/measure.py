@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,7 +16,6 @@ from pathlib import Path
 import msgspec
 import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from msgspec import Raw
 
 from contracts.codec import encode
@@ -28,7 +25,8 @@ from contracts.records import Record
 from contracts.topics import Topics
 from contracts.work import Batch, QueuedJob, Resolved, WorkerReport
 from infra.local.kafka import LocalKafka
-from infra.settings import Kafka, Settings, Store, Worker, to_env
+from infra.settings import Kafka, Settings, Store, Worker
+from loadtest.crew.crew import crew_of
 
 
 def batch(number: int, size: int) -> bytes:
@@ -104,15 +102,12 @@ async def measure(bootstrap: str, jobs: int, size: int, slots: int, folder: Path
         store=Store(objects=f"file://{folder / 'objects'}"),
         worker=Worker(slots=slots, spool=str(folder / "spool")),
     )
-    await _topics(bootstrap, settings.topics)
     work = [batch(number, size) for number in range(jobs // size)]
-    env = {**os.environ, **to_env(settings)}
-    worker = await asyncio.create_subprocess_exec(sys.executable, "-m", "gpu_consumers.app", env=env)
-    try:
+    async with crew_of(settings, folder) as crew:
+        worker = await crew.join()
         await _drive(bootstrap, settings.topics, work, size, psutil.Process(worker.pid))
-    finally:
-        worker.terminate()
-        print("exit status", await worker.wait())
+        await crew.leave()
+        print(f"the worker {worker.ending}")
 
 
 async def _drive(bootstrap: str, topics: Topics, work: list[bytes], size: int, parent: psutil.Process) -> None:
@@ -146,15 +141,6 @@ def _print(jobs: int, took: float, before: tuple[float, float], after: tuple[flo
     print(
         f"µs of CPU a job: parent {parent:.1f}, engine {child:.1f}, together {parent + child:.1f} = {a_core:,.0f} jobs/s a core"
     )
-
-
-async def _topics(bootstrap: str, topics: Topics) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(s.name, s.partitions, 1, topic_configs=dict(s.config)) for s in topics.specs()])
-    finally:
-        await admin.close()
 
 
 def main() -> None:

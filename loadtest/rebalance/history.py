@@ -8,7 +8,7 @@ from typing import Literal
 Kind = Literal["join", "leave", "kill"]
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
     """A worker came or went. Times in seconds since the epoch, as everywhere here."""
 

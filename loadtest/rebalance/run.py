@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
+from contracts.catalog import Cost, ModelSpec
 from contracts.codec import encode
 from contracts.events import Inputs, Job, Result, Status
 from contracts.publish import Publisher
 from contracts.records import Record
 from contracts.topics import Topics
 from contracts.work import PackedBatch, QueuedHead, WorkerReport
-from darkroom.system.topics import create_topics
-from infra.local.claim import Claim
-from loadtest.rebalance.crew import Crew, settings_for
-from loadtest.rebalance.history import History, Owned, Placed, Ran
+from loadtest.crew.crew import START_S, Crew, at_work, settings_in
+from loadtest.crew.noop import NOOP
+from loadtest.rebalance.history import Event, History, Owned, Placed, Ran
 from loadtest.storm.history import Seen
 from loadtest.storm.watch import Watch
 
-START_S = 180.0
 CALM_S = 15.0
 """How long things are watched before the first event: what usual is."""
 TENANTS = ("ash", "birch", "cedar", "fir")
@@ -77,26 +77,28 @@ def _slot(worker: str) -> str:
 
 async def rebalances(folder: Path, bootstrap: str, *, workers: int, batch_s: float, rounds: int) -> History:
     """Everything from the start of the processes to the end of the last event's time."""
-    settings = settings_for(folder, bootstrap, batch_s)
-    await create_topics(bootstrap, settings.topics)
-    claim = Claim(folder, "rebalance.json")
-    crew, eyes = Crew(settings, folder, claim.fd), Eyes(bootstrap, settings.topics)
-    watching = asyncio.ensure_future(eyes.watch.run())
-    try:
-        async with asyncio.timeout(START_S):
-            await crew.open(workers)
-        await _send(bootstrap, settings.topics, int(120 * rounds * workers / batch_s))
-        await _calm(eyes.history, workers)
-        for _ in range(rounds):
-            await _round(crew, eyes.history, batch_s, settings.kafka.session_timeout_s)
-        eyes.history.ended, eyes.history.events = time.time(), crew.events
-        await _all_read(eyes.history, batch_s)
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-        crew.close()
-        claim.release()
+    settings = settings_in(folder, bootstrap, model(batch_s))
+    eyes = Eyes(bootstrap, settings.topics)
+    async with at_work(settings, folder, workers=workers) as crew:
+        watching = asyncio.ensure_future(eyes.watch.run())
+        try:
+            await _send(bootstrap, settings.topics, int(120 * rounds * workers / batch_s))
+            await _calm(eyes.history, workers)
+            for _ in range(rounds):
+                await _round(crew, eyes.history, batch_s, settings.kafka.session_timeout_s)
+            eyes.history.ended = time.time()
+            await _all_read(eyes.history, batch_s)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
     return eyes.history
+
+
+def model(batch_s: float) -> ModelSpec:
+    """Batches of one job that take about this long."""
+    options = {"base_s": batch_s, "spread": 0.2}
+    cost = Cost(base_s=batch_s, per_row_step_s=0.001)
+    return replace(NOOP, steps=20, max_steps=20, batch_cap=1, options=options, cost=cost)
 
 
 async def _send(bootstrap: str, topics: Topics, count: int) -> None:
@@ -119,17 +121,27 @@ async def _calm(history: History, workers: int) -> None:
 
 async def _round(crew: Crew, history: History, batch_s: float, session_s: float) -> None:
     after = 3 * batch_s
-    newcomer = await crew.join()
+    newcomer = await _join(crew, history)
     async with asyncio.timeout(START_S):
-        while not any(one.worker == newcomer.worker for one in history.ran):  # noqa: ASYNC110 - watched from outside
+        while not any(one.worker == newcomer for one in history.ran):  # noqa: ASYNC110 - watched from outside
             await asyncio.sleep(0.1)
     await asyncio.sleep(after)
-    await crew.leave()
+    at = time.time()
+    left = await crew.leave()
+    history.events.append(Event(kind="leave", worker=left.name, at=at, over=time.time()))
     await asyncio.sleep(after)
-    await crew.join()
+    await _join(crew, history)
     await asyncio.sleep(after)
-    await crew.kill()
+    history.events.append(Event(kind="kill", at=time.time(), worker=crew.kill().name))
     await asyncio.sleep(session_s + after)
+
+
+async def _join(crew: Crew, history: History) -> str:
+    """One more worker; its name."""
+    at = time.time()
+    newcomer = await crew.join()
+    history.events.append(Event(kind="join", worker=newcomer.name, at=at, over=time.time()))
+    return newcomer.name
 
 
 async def _all_read(history: History, batch_s: float) -> None:

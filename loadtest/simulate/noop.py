@@ -4,36 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from contracts.catalog import Cost, ModelSpec
+from msgspec.structs import replace
+
+from contracts.catalog import Cost
 from contracts.work import Resolved
+from loadtest.crew.noop import NOOP
 from loadtest.simulate.truth import Model
 
 BASE_S = 0.3
 PICTURE_S = 0.05
-STEPS = 4
+STEPS = NOOP.steps
+LOAD_S = 0.05
 
-CATALOG = f"""
-[defaults]
-text-to-image = "noop"
-
-[[models]]
-name = "noop"
-version = "1"
-engine = "noop"
-tasks = ["text-to-image"]
-width = 64
-height = 64
-min_side = 64
-max_side = 128
-multiple = 8
-max_pixels = 16384
-steps = {STEPS}
-max_steps = {STEPS}
-guidance = 1.0
-batch_cap = 8
-options = {{ base_s = {BASE_S}, picture_s = {PICTURE_S} }}
-cost = {{ base_s = {BASE_S}, per_row_step_s = {PICTURE_S / STEPS}, load_s = 0.05 }}
-"""
+SPEC = replace(
+    NOOP,
+    min_side=64,
+    max_side=128,
+    max_pixels=16384,
+    max_steps=STEPS,
+    options={"base_s": BASE_S, "picture_s": PICTURE_S},
+    cost=Cost(base_s=BASE_S, per_row_step_s=PICTURE_S / STEPS, load_s=LOAD_S),
+)
+"""What the catalogue of a real run says."""
 
 
 class NoopModel(Model, frozen=True, kw_only=True):
@@ -45,22 +37,5 @@ class NoopModel(Model, frozen=True, kw_only=True):
 
 
 def noop() -> NoopModel:
-    """The model of `CATALOG`."""
-    spec = ModelSpec(
-        name="noop",
-        version="1",
-        engine="noop",
-        tasks=["text-to-image"],
-        width=64,
-        height=64,
-        min_side=64,
-        max_side=128,
-        multiple=8,
-        max_pixels=16384,
-        steps=STEPS,
-        max_steps=STEPS,
-        guidance=1.0,
-        batch_cap=8,
-        cost=Cost(base_s=BASE_S, per_row_step_s=PICTURE_S / STEPS, load_s=0.05),
-    )
-    return NoopModel(spec=spec, floor_s=0.0, row_s=0.0, start_s=BASE_S, picture_s=PICTURE_S, load_s=0.05)
+    """The model of `SPEC`."""
+    return NoopModel(spec=SPEC, floor_s=0.0, row_s=0.0, start_s=BASE_S, picture_s=PICTURE_S, load_s=LOAD_S)

@@ -27,8 +27,9 @@ from contracts.topics import Topics
 from darkroom.running import Running
 from loadtest.bench.kafka_io import read_until, reader
 from loadtest.bench.system import running
+from loadtest.crew.noop import catalog_of, write_catalog
 from loadtest.simulate.contest import play
-from loadtest.simulate.noop import CATALOG, noop
+from loadtest.simulate.noop import SPEC, noop
 from loadtest.simulate.policies import OURS
 from loadtest.simulate.record import record
 from loadtest.simulate.simulation import Run
@@ -75,8 +76,7 @@ def real(rate: float, seconds: float, seed: int) -> tuple[list[Item], list[Resul
     """What was sent to a real system, and what came back."""
     warm = [(0.0, msgspec.structs.replace(job, id=f"warm-{at}")) for at, job in jobs_of(200.0, 5.0, seed)[:WARM_JOBS]]
     with tempfile.TemporaryDirectory(prefix="darkroom-validate-") as folder:
-        catalog = Path(folder) / "models.toml"
-        catalog.write_text(CATALOG)
+        catalog = write_catalog(Path(folder) / "models.toml", catalog_of(SPEC))
         with running(Path(folder) / "data", "--workers", str(WORKERS), "--models", str(catalog)) as up:
             asyncio.run(send(up, warm))
             asyncio.run(send(up, jobs_of(rate, seconds, seed)))

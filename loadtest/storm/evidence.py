@@ -21,11 +21,11 @@ from gpu_consumers.ports import NoSuchObject, ObjectsUnavailable
 from infra.jobstore import open_jobs
 from infra.objects.connect import open_objects
 from infra.settings import Settings, Store
-from loadtest.storm.crew import Crew
 from loadtest.storm.history import History, Name, Place, Seen, Snapshot, Stored
 from loadtest.storm.in_hand import InHand
 from loadtest.storm.intake import sort_out
 from loadtest.storm.stores import S3
+from loadtest.storm.victims import Victims
 from loadtest.storm.watch import AGAIN_S, Watch, committed, ends, lag, read_all, read_to
 from streams.ports import JobRow, JobStore
 
@@ -108,7 +108,7 @@ class Evidence:
         end = await ends(self.bootstrap, {topics.status: topics.partitions})
         return Snapshot(committed=_plain(done, topics), ends=_plain(end, topics))
 
-    async def gather(self, crew: Crew) -> None:
+    async def gather(self, victims: Victims) -> None:
         """What there is to see at the end, with every process at rest."""
         topics, history = self._topics, self.history
         history.left = await self._left()
@@ -119,7 +119,7 @@ class Evidence:
         history.control = await read_all(self.bootstrap, topics.control, 1)
         await asyncio.gather(*self._looks)
         await self._stores_at_rest()
-        self._count(crew)
+        self._count(victims)
 
     async def _left(self) -> dict[Place, int]:
         until = time.monotonic() + FINISH_S
@@ -166,13 +166,13 @@ class Evidence:
         names = list(sort_out(self.history).jobs)
         return dict(zip(names, await asyncio.gather(*map(row, names)), strict=True))
 
-    def _count(self, crew: Crew) -> None:
+    def _count(self, victims: Victims) -> None:
         """What the blows may have cost."""
-        history, in_hand = self.history, InHand(crew, [seen.value for seen in self.reports])
+        history, in_hand = self.history, InHand(victims, [seen.value for seen in self.reports])
         history.extra_allowed = in_hand.extra_allowed()
         history.orphans_allowed = in_hand.orphans_allowed()
         history.dead_workers = in_hand.dead_workers()
-        history.store_was_away = any(blow.fault.actor == S3 for blow in crew.blows)
+        history.store_was_away = any(blow.fault.actor == S3 for blow in victims.blows)
 
 
 def _as(one: Seen[bytes], kind: type[Any]) -> Seen[Any]:

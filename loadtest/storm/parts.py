@@ -8,17 +8,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from darkroom.system.part import NotStarted
 from darkroom.system.program import Program
+from loadtest.crew.crew import LEAVE_S
 from loadtest.storm.faults import Fault
 
-ROOT = Path(__file__).resolve().parents[2]
-LEAVE_S = 60.0
-"""After SIGTERM a process has so long before it is killed: its own limit is 20, and the machine is busy."""
 PAUSE_S = 0.2
 """Before a process that ended is started again, as a supervisor would."""
 
@@ -49,16 +46,14 @@ def life_name(slot: str, number: int) -> str:
 
 
 class Process:
-    """One place in the crew: a process of ours, life after life. Implements `faults.Actor`."""
+    """One place in the system: a process of ours, life after life. Implements `faults.Actor`."""
 
-    def __init__(
-        self, name: str, argv: list[str], *, folder: Path, env: Callable[[str], Mapping[str, str]], keep_fd: int
-    ) -> None:
-        """`env`: of one life, by its name."""
+    def __init__(self, name: str, born: Callable[[str], Program]) -> None:
+        """`born`: the process of one life, by the life's name."""
         self.name = name
         self.life = 0
         self.lives: list[Life] = []
-        self._argv, self._folder, self._env, self._keep_fd = argv, folder, env, keep_fd
+        self._born = born
         self._program: Program | None = None
         self._ready = asyncio.Event()
         self._struck = False
@@ -76,8 +71,7 @@ class Process:
     async def _live(self) -> None:
         self.life += 1
         self._struck = False
-        env = self._env(life_name(self.name, self.life))
-        program = self._program = Program(self.name, self._argv, folder=self._folder, env=env, keep_fd=self._keep_fd)
+        program = self._program = self._born(life_name(self.name, self.life))
         began, ready = time.time(), None
         with contextlib.suppress(NotStarted):
             await program.start(lambda: None)

@@ -9,7 +9,6 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.bench.report import machine
-from loadtest.storm.crew import Crew
 from loadtest.storm.evidence import Evidence
 from loadtest.storm.faults import Struck
 from loadtest.storm.history import History
@@ -18,6 +17,7 @@ from loadtest.storm.oracle import Verdict
 from loadtest.storm.oracle.runs import extra_runs, runs_of
 from loadtest.storm.parts import life_name
 from loadtest.storm.rebalances import Span, idle, rebalances
+from loadtest.storm.victims import Victims
 
 SERVERS = ("brokers", "redis")
 """Actors that are no processes of ours."""
@@ -74,12 +74,12 @@ class Report(Struct, frozen=True, kw_only=True):
 
 
 def report_of(
-    options: Options, crew: Crew, evidence: Evidence, verdicts: list[Verdict], *, began: float, calmed: float
+    options: Options, victims: Victims, evidence: Evidence, verdicts: list[Verdict], *, began: float, calmed: float
 ) -> Report:
     """Put the figures together."""
     history = evidence.history
-    kills = [blow for blow in crew.blows if blow.fault.blow == "kill" and blow.fault.actor not in SERVERS]
-    outages = [(blow.at, blow.at + blow.fault.hold_s) for blow in crew.blows if blow.fault.blow == "outage"]
+    kills = [blow for blow in victims.blows if blow.fault.blow == "kill" and blow.fault.actor not in SERVERS]
+    outages = [(blow.at, blow.at + blow.fault.hold_s) for blow in victims.blows if blow.fault.blow == "outage"]
     recoveries = list(_until_next(kills, sorted(one.at for one in history.results)))
     returns = list(_until_back(kills, history))
     lived_through = list(rebalances(seen.value for seen in evidence.reports))
@@ -90,8 +90,8 @@ def report_of(
         sent_s=round(calmed - began, 1),
         records=len(history.jobs),
         ends=dict(sorted(Counter(one.value.state for one in history.results).items())),
-        blows=dict(sorted(Counter(_who(blow) for blow in crew.blows).items())),
-        unbidden=[f"{life.name} {life.how}" for process in crew.processes for life in process.lives if not life.struck],
+        blows=dict(sorted(Counter(_who(blow) for blow in victims.blows).items())),
+        unbidden=[f"{life.name} {life.how}" for process in victims.processes for life in process.lives if not life.struck],
         verdicts=verdicts,
         recovery=spread(map(_length, recoveries)),
         return_=spread(map(_length, returns)),

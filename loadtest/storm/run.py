@@ -18,7 +18,6 @@ from contracts.topics import Topics
 from darkroom.system.topics import create_topics
 from infra.local.claim import Claim
 from infra.local.kafka import LocalKafka
-from loadtest.storm.crew import Crew, settings_for
 from loadtest.storm.evidence import Evidence
 from loadtest.storm.history import History, Name
 from loadtest.storm.load import Event, Load, draw_load, due
@@ -26,6 +25,7 @@ from loadtest.storm.options import Options
 from loadtest.storm.oracle import judge
 from loadtest.storm.report import Report, report_of
 from loadtest.storm.stores import Stores, opened
+from loadtest.storm.victims import Victims, settings_for
 from loadtest.storm.watch import committed
 
 log = logging.getLogger(__name__)
@@ -60,27 +60,27 @@ async def _storm(options: Options, where: Place, stores: Stores) -> Report:
     evidence = Evidence(settings, History(intents=load.intents), stores.direct)
     await create_topics(where.bootstrap, settings.topics)
     claim = Claim(where.folder, "storm.json")
-    crew = Crew(options, settings, where.folder, claim.fd, where.brokers)
+    victims = Victims(options, settings, where.folder, claim.fd, where.brokers)
     began = time.time()
     try:
-        async with Publisher(where.bootstrap, client_id="storm") as publisher, _running(crew):
-            await _calm_before(crew, load, publisher, settings.topics, evidence)
+        async with Publisher(where.bootstrap, client_id="storm") as publisher, _running(victims):
+            await _calm_before(victims, load, publisher, settings.topics, evidence)
             async with _background([evidence.watch.run(), evidence.look_often()]):
-                async with _background([crew.suffer(actor, plan) for actor, plan in [*crew.struck(), *stores.actors]]):
+                async with _background([victims.suffer(actor, plan) for actor, plan in [*victims.struck(), *stores.actors]]):
                     await _send_all(load.events, publisher, settings.topics)
-                    await crew.struck_often(options.least_blows)
+                    await victims.struck_often(options.least_blows)
                 calmed = time.time()
                 await _until_done(load, evidence, options.patience_s)
-            await evidence.gather(crew)
+            await evidence.gather(victims)
     finally:
         claim.release()
-    return report_of(options, crew, evidence, judge(evidence.history), began=began, calmed=calmed)
+    return report_of(options, victims, evidence, judge(evidence.history), began=began, calmed=calmed)
 
 
-async def _calm_before(crew: Crew, load: Load, publisher: Publisher, topics: Topics, evidence: Evidence) -> None:
+async def _calm_before(victims: Victims, load: Load, publisher: Publisher, topics: Topics, evidence: Evidence) -> None:
     """All processes work, and the cancels that come before their jobs are noted."""
     async with asyncio.timeout(START_S):
-        await crew.all_ready()
+        await victims.all_ready()
     await _send(load.early, publisher, topics)
     evidence.history.early = len(load.early)
     async with asyncio.timeout(NOTED_S):
@@ -126,8 +126,8 @@ def _awaited(load: Load) -> Counter[Name]:
 
 
 @asynccontextmanager
-async def _running(crew: Crew) -> AsyncIterator[None]:
-    async with _background([process.keep() for process in crew.processes]):
+async def _running(victims: Victims) -> AsyncIterator[None]:
+    async with _background([process.keep() for process in victims.processes]):
         yield
 
 

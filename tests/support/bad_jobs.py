@@ -6,8 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
+from contracts.catalog import Cost
 from contracts.topics import MAX_EVENT_BYTES
-from loadtest.fuzz.system import catalog
+from loadtest.crew.noop import NOOP, catalog_of
+from loadtest.fuzz.system import ANYTHING
 
 HUGE = int("9" * 300)
 
@@ -178,40 +182,23 @@ BAD: dict[str, Bad] = {
     "metadata-too-many": _job("metadata-too-many", "metadata", "too_large", metadata={f"{n}": "x" for n in range(1000)}),
 }  # fmt: skip
 
-CATALOG = (
-    catalog(max_frames=256)
-    + """
-[[models]]
-name = "scenes"
-version = "1"
-engine = "onnx"
-tasks = ["text-to-image"]
-width = 128
-height = 128
-min_side = 96
-max_side = 160
-multiple = 16
-max_pixels = 25600
-steps = 12
-max_steps = 50
-guidance = 3.0
-cost = { base_s = 0.05, per_row_step_s = 0.012 }
-
-[[models]]
-name = "narrow"
-version = "1"
-engine = "noop"
-tasks = ["text-to-image"]
-width = 32
-height = 64
-min_side = 8
-max_side = 64
-multiple = 8
-max_pixels = 2048
-steps = 4
-max_steps = 8
-guidance = 1.0
-cost = { base_s = 0.003, per_row_step_s = 0.00001 }
-"""
+USED = catalog_of(
+    replace(ANYTHING, max_frames=256),
+    replace(
+        NOOP,
+        name="scenes",
+        engine="onnx",
+        width=128,
+        height=128,
+        min_side=96,
+        max_side=160,
+        multiple=16,
+        max_pixels=25600,
+        steps=12,
+        max_steps=50,
+        guidance=3.0,
+        cost=Cost(base_s=0.05, per_row_step_s=0.012),
+    ),
+    replace(NOOP, name="narrow", width=32, max_side=64, max_pixels=2048),
 )
 """The models that these events are judged by."""

@@ -6,7 +6,6 @@ import json
 
 import msgspec
 
-from contracts.catalog import Catalog
 from contracts.codec import encode
 from contracts.events import JobError, Output
 from contracts.work import Outcome
@@ -14,9 +13,8 @@ from streams.policy.cost_model import CostModel
 from streams.policy.decode import read_job
 from streams.policy.place import place, queued
 from streams.policy.validate import Models
-from tests.support.bad_jobs import CATALOG, good
+from tests.support.bad_jobs import USED, good
 
-USED = msgspec.toml.decode(CATALOG, type=Catalog)
 MODELS, COSTS = Models(USED), CostModel(USED)
 OUT_OF_MEMORY = JobError(code="out_of_memory", message="8 rows", retryable=True)
 POISON = JobError(code="poison", message="not a number")

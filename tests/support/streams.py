@@ -19,8 +19,9 @@ from contracts.publish import Publisher
 from contracts.records import Record
 from contracts.topics import Topics
 from infra.settings import Kafka, Models, Settings, Store, to_env
+from loadtest.crew.noop import write_catalog
 from loadtest.storm.parts import command
-from tests.support.bad_jobs import CATALOG
+from tests.support.bad_jobs import USED
 from tests.support.eventually import eventually
 
 T = TypeVar("T")
@@ -177,8 +178,7 @@ async def _drain(consumer: AIOKafkaConsumer, places: list[TopicPartition]) -> li
 @asynccontextmanager
 async def streams(bootstrap: str, prefix: str, folder: Path, *, session_s: float = SESSION_S) -> AsyncIterator[Streams]:
     """All topics under a prefix; every process is killed at the end."""
-    catalog = folder / "models.toml"
-    catalog.write_text(CATALOG)
+    catalog = write_catalog(folder / "models.toml", USED)
     settings = Settings(
         kafka=Kafka(bootstrap_servers=bootstrap, prefix=f"{prefix}.", batch_partitions=2, session_timeout_s=session_s),
         store=Store(jobs=f"sqlite:///{folder / 'jobs.db'}", objects=f"file://{folder / 'objects'}"),

@@ -8,10 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from contracts.catalog import Catalog
 from contracts.codec import encode
 from gpu_consumers.flight import Source, open_batch
 from gpu_consumers.images import Images
@@ -23,11 +21,10 @@ from streams.policy.decode import read_job
 from streams.policy.place import place
 from streams.policy.rejected import Rejected
 from streams.policy.validate import Models
-from tests.support.bad_jobs import CATALOG, good
+from tests.support.bad_jobs import USED, good
 from tests.support.batches import batch, queued
 from tests.support.hostile_names import NAMES
 
-USED = msgspec.toml.decode(CATALOG, type=Catalog)
 MODELS, COSTS = Models(USED), CostModel(USED)
 SOURCE = Source(topic="batches.default", partition=0, offset=0)
 OUTSIDE = {

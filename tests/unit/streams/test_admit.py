@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from contracts.catalog import Catalog
 from contracts.codec import encode
 from contracts.events import Status
 from contracts.metrics import Metrics
@@ -26,10 +25,9 @@ from streams.policy.cost_model import CostModel
 from streams.policy.limit import Answer, Ask, Rates
 from streams.policy.validate import Models
 from streams.ports import Claim, Claimed, Move, StoreUnavailable
-from tests.support.bad_jobs import CATALOG, good
+from tests.support.bad_jobs import USED, good
 
 TOPICS = Topics()
-USED = msgspec.toml.decode(CATALOG, type=Catalog)
 MODELS = Models(USED)
 NOW = 100.0
 

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from contracts.catalog import Catalog
 from contracts.codec import encode
 from contracts.events import Dead, JobError, Result, Status
 from contracts.metrics import Metrics
@@ -15,11 +14,10 @@ from contracts.work import Outcome, QueuedJob
 from infra.jobstore.memory import MemoryJobs
 from streams.ports import Claim
 from streams.settle import Settle, Settled
-from tests.support.bad_jobs import CATALOG
+from tests.support.bad_jobs import USED
 from tests.support.outcomes import POISON, cancelled, failure, success
 
 TOPICS = Topics()
-MODELS = msgspec.toml.decode(CATALOG, type=Catalog)
 
 
 @dataclass
@@ -41,7 +39,7 @@ class Bench:
         self.metrics = Metrics(CollectorRegistry())
         self.store = MemoryJobs()
         self.settle = Settle(
-            store=self.store, topics=TOPICS, clock=lambda: 20.0, metrics=self.metrics, version="0.1.0", catalog=MODELS
+            store=self.store, topics=TOPICS, clock=lambda: 20.0, metrics=self.metrics, version="0.1.0", catalog=USED
         )
 
     async def claimed(self) -> Bench:

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import tomllib
-
 import msgspec
 import pytest
 
-from contracts.catalog import Catalog
 from contracts.errors import ERROR_CODES
 from streams.policy.cost_model import CostModel
 from streams.policy.decode import keep, read_job, sender_of, unkeep
@@ -13,9 +10,8 @@ from streams.policy.place import place
 from streams.policy.price import too_dear
 from streams.policy.rejected import Rejected
 from streams.policy.validate import Models
-from tests.support.bad_jobs import BAD, CATALOG, Bad
+from tests.support.bad_jobs import BAD, USED, Bad
 
-USED = msgspec.convert(tomllib.loads(CATALOG), Catalog)
 MODELS, COSTS = Models(USED), CostModel(USED)
 
 

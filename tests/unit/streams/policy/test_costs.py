@@ -14,15 +14,13 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from contracts.catalog import Catalog
 from contracts.work import LearnedCost, Ran
 from streams.policy import cost_fit, cost_key, cost_model
 from streams.policy.cost import Work, batch_gain
 from streams.policy.cost_fit import Line
 from streams.policy.cost_model import CostModel
-from tests.support.bad_jobs import CATALOG
+from tests.support.bad_jobs import USED
 
-USED = msgspec.toml.decode(CATALOG, type=Catalog)
 KEY, MODEL = "scenes@1/text-to-image/128x128x1", "scenes@1"
 ONE = Work(16384, 2, 20, 40)
 STEEP = Line(0.2, 0.015, 0.004)

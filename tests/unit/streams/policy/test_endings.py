@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from contracts.catalog import Catalog
 from contracts.codec import encode
 from contracts.errors import ErrorCode
 from contracts.events import Attempt, BatchInfo, JobError, Timings
@@ -17,9 +16,8 @@ from streams.policy.ending import Ending, ending
 from streams.policy.place import place, queued
 from streams.policy.retry import BACKOFF_S, GATHER_S, UNCOUNTED
 from streams.policy.validate import Models
-from tests.support.bad_jobs import CATALOG, good
+from tests.support.bad_jobs import USED, good
 
-USED = msgspec.toml.decode(CATALOG, type=Catalog)
 MODELS, COSTS = Models(USED), CostModel(USED)
 EVENT = json.dumps(good("a")).encode()
 AGAIN = JobError(code="out_of_memory", message="8 rows", retryable=True)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from typing import Any
 
 import msgspec
@@ -9,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.catalog import Catalog
 from contracts.codec import encode
 from contracts.work import QueuedJob
 from streams.policy.cost_model import CostModel
@@ -17,9 +15,8 @@ from streams.policy.decode import read_job
 from streams.policy.fingerprint import fingerprint, seed_of
 from streams.policy.place import Placed, place, queued
 from streams.policy.validate import MAX_SEED, Models
-from tests.support.bad_jobs import CATALOG, good
+from tests.support.bad_jobs import USED, good
 
-USED = msgspec.convert(tomllib.loads(CATALOG), Catalog)
 MODELS, COSTS = Models(USED), CostModel(USED)
 
 

@@ -12,26 +12,27 @@ from math import ceil, log2
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
-from contracts.catalog import Catalog
 from contracts.codec import encode
 from contracts.work import Batch, Outcome, PackedBatch, QueuedHead, QueuedJob, WorkerReport
 from gpu_consumers import outcome
 from gpu_consumers.flight import Source, open_batch
 from gpu_consumers.frames import Unmade
+from loadtest.crew.noop import catalog_of
+from loadtest.fuzz.system import ANYTHING
 from streams.policy.batching import Scheduler
 from streams.policy.ending import Ending, ending
 from streams.policy.fill import CatalogCaps
 from streams.policy.retry import BACKOFF_S
 from streams.policy.window import Waiting
-from tests.support.bad_jobs import CATALOG
 from tests.support.queued import queued_job
 
 if TYPE_CHECKING:
     from random import Random
 
 CAP = 8
-USED = msgspec.toml.decode(CATALOG.replace("batch_cap = 256", f"batch_cap = {CAP}"), type=Catalog)
+MODELS = catalog_of(replace(ANYTHING, batch_cap=CAP))
 HALVINGS = ceil(log2(CAP))
 LONG = 400
 """Steps after which something that should have come to its end never will."""
@@ -68,7 +69,7 @@ class World:
         self._scheduler = self._new_scheduler()
 
     def _new_scheduler(self) -> Scheduler:
-        scheduler = Scheduler(CatalogCaps(USED), batch_wait_s=0.0)
+        scheduler = Scheduler(CatalogCaps(MODELS), batch_wait_s=0.0)
         scheduler.ended(0, 0)
         return scheduler
 
@@ -151,7 +152,7 @@ class World:
         case = self.cases[one.id]
         if case.ends or (one.state == "failed" and one.attempt != case.attempt):
             return
-        end = ending(one, self.now, "0", USED)
+        end = ending(one, self.now, "0", MODELS)
         if end.retry is None:
             case.ends.append(end)
             return

@@ -1,66 +1,46 @@
-"""Everything that runs in a storm: settings, topics, processes, and the plan of blows on them."""
+"""Everything that is struck in a storm: settings, processes, and the plan of blows on them."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
+from contracts.catalog import Cost, ModelSpec
+from darkroom.system.plan import program
+from darkroom.system.program import Program
 from infra.local.kafka import LocalKafka
-from infra.settings import Kafka, Models, Settings, Worker, to_env
+from infra.settings import Settings
+from loadtest.crew.crew import MODULES, settings_in
+from loadtest.crew.noop import NOOP
 from loadtest.storm.brokers import Brokers
 from loadtest.storm.faults import Actor, Fault, Struck, broker_faults, process_faults
 from loadtest.storm.load import POISON
 from loadtest.storm.options import Options
-from loadtest.storm.parts import ROOT, Process, command
+from loadtest.storm.parts import Process, command
 from loadtest.storm.stores import Stores
-
-CATALOG = """
-[defaults]
-text-to-image = "noop"
-
-[[models]]
-name = "noop"
-version = "1"
-engine = "noop"
-tasks = ["text-to-image"]
-width = 64
-height = 64
-min_side = 8
-max_side = 256
-multiple = 8
-max_pixels = 65536
-steps = 4
-max_steps = 8
-guidance = 1.0
-batch_cap = {batch_cap}
-options = {{ base_s = {run_s}, picture_s = 0.005, spread = 0.5, poison = "{poison}", hiccup = 0.005 }}
-cost = {{ base_s = {run_s}, per_row_step_s = 0.001 }}
-"""
-MODULES = {"streams": "streams.app", "settle": "streams.settle_app", "gpu": "gpu_consumers.app"}
 
 
 def settings_for(options: Options, folder: Path, bootstrap: str, prefix: str, stores: Stores) -> Settings:
     """Settings of all processes; writes the catalogue."""
-    catalog = folder / "models.toml"
-    catalog.write_text(CATALOG.format(batch_cap=options.batch_cap, run_s=options.run_s, poison=POISON))
-    return Settings(
-        kafka=Kafka(
-            bootstrap_servers=bootstrap, prefix=prefix, partitions=options.partitions, session_timeout_s=options.session_s
-        ),
-        store=stores.used,
-        cache=stores.cache,
-        models=Models(catalog=str(catalog)),
-        worker=Worker(slots=options.slots, spool=str(folder / "spool")),
-    )
+    usual = settings_in(folder, bootstrap, model(options))
+    kafka = replace(usual.kafka, prefix=prefix, partitions=options.partitions, session_timeout_s=options.session_s)
+    worker = replace(usual.worker, slots=options.slots)
+    return replace(usual, kafka=kafka, store=stores.used, cache=stores.cache, worker=worker)
 
 
-class Crew:
+def model(options: Options) -> ModelSpec:
+    """Batches take about `run_s`; some jobs harm the engine, some fail and may succeed the next time."""
+    engine = {"base_s": options.run_s, "picture_s": 0.005, "spread": 0.5, "poison": POISON, "hiccup": 0.005}
+    cost = Cost(base_s=options.run_s, per_row_step_s=0.001)
+    return replace(NOOP, batch_cap=options.batch_cap, options=engine, cost=cost)
+
+
+class Victims:
     """The processes and brokers of one storm, and what was done to them."""
 
     def __init__(self, options: Options, settings: Settings, folder: Path, keep_fd: int, brokers: tuple[LocalKafka, ...]) -> None:
@@ -75,12 +55,11 @@ class Crew:
         self.brokers = [Brokers(brokers)] if brokers and options.broker_faults else []
 
     def _process(self, name: str, module: str, folder: Path, keep_fd: int) -> Process:
-        def env(life: str) -> Mapping[str, str]:
+        def born(life: str) -> Program:
             own = replace(self._settings, worker=replace(self._settings.worker, name=life))
-            path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-            return {**os.environ, **to_env(own), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+            return program(name, command(module, self.options.bug), own, folder=folder, keep_fd=keep_fd)
 
-        return Process(name, command(module, self.options.bug), folder=folder, env=env, keep_fd=keep_fd)
+        return Process(name, born)
 
     async def all_ready(self) -> None:
         """Returns when every process works."""

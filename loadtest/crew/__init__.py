@@ -1,0 +1,1 @@
+"""A system to load: the model that costs nothing, settings, and the processes."""
