@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
-from contracts.catalog import Catalog, load_catalog
-from contracts.tenants import Tenants, load_tenants
+from contracts.catalog import Catalog
+from contracts.tenants import Tenants
 from darkroom.cli.where import Where
-from darkroom.errors import DarkroomError, NotRunning
-from infra.settings import read_settings
+from darkroom.errors import NotRunning
+from infra.catalog import open_catalog
+from infra.settings import Models, read_settings
+from infra.tenants import TenantsFile
 
 
 class Files(NamedTuple):
@@ -20,7 +21,7 @@ class Files(NamedTuple):
 
 
 def files(where: Where) -> Files:
-    """Those of the system on this machine; of one elsewhere, those that the settings name. Raises `DarkroomError`."""
+    """Those of the system on this machine; of one elsewhere, those that the settings name. Raises `DarkroomError`, BadSetting."""
     settings = read_settings()
     catalog, tenants = settings.models.catalog, settings.tenants.file
     try:
@@ -29,7 +30,4 @@ def files(where: Where) -> Files:
         here = None  # the environment named its Kafka, so it tells of its files, too
     if here is not None:
         catalog, tenants = here.catalog or catalog, here.tenants
-    try:
-        return Files(load_catalog(Path(catalog)), load_tenants(Path(tenants)) if tenants else Tenants())
-    except ValueError as error:
-        raise DarkroomError(str(error)) from None
+    return Files(open_catalog(Models(catalog=catalog)), TenantsFile(tenants).now)

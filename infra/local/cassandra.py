@@ -107,6 +107,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, help="port for clients (default: any free one)")
     options = parser.parse_args()
     foreground(
+        LocalCassandra.name,
         lambda progress: LocalCassandra(options.data, options.port, progress=progress),
         lambda cassandra: f"127.0.0.1:{cassandra.port}",
     )

@@ -120,6 +120,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, help="port for clients (default: any free one)")
     options = parser.parse_args()
     foreground(
+        LocalKafka.name,
         lambda progress: LocalKafka(options.data, options.port, progress=progress),
         lambda kafka: kafka.bootstrap,
     )

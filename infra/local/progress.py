@@ -1,4 +1,4 @@
-"""A progress bar for the one long wait of a first start: downloading Kafka."""
+"""A progress bar for the one long wait of a first start: a download."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def download_progress() -> Iterator[Callable[[int, int], None]]:
+def download_progress(what: str = "Kafka") -> Iterator[Callable[[int, int], None]]:
     """Yield a `progress(done, total)` that draws on stderr when first called, and goes when all is there."""
     bar = Progress(console=Console(stderr=True), transient=True)
-    task = bar.add_task("Downloading Kafka (once)", total=None)
+    task = bar.add_task(f"Downloading {what} (once)", total=None)
 
     def report(done: int, total: int) -> None:
         bar.start()

@@ -130,7 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.local.s3", description="An S3 server on loopback, until Ctrl-C.")
     parser.add_argument("--data", type=Path, required=True, help="folder that keeps the objects")
     options = parser.parse_args()
-    foreground(lambda progress: LocalS3(options.data, progress=progress), _exports)
+    foreground(LocalS3.name, lambda progress: LocalS3(options.data, progress=progress), _exports)
 
 
 def _exports(s3: LocalS3) -> str:

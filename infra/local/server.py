@@ -147,12 +147,12 @@ class Server(ABC):
         await asyncio.to_thread(self.stop)
 
 
-def foreground(make: Callable[[Callable[[int, int], None]], S], answer: Callable[[S], str]) -> None:
+def foreground(name: str, make: Callable[[Callable[[int, int], None]], S], answer: Callable[[S], str]) -> None:
     """Run one until Ctrl-C or SIGTERM, and print `answer` once clients may connect. `make` is told of downloads' progress."""
     # Blocked, then waited for: a signal that comes while it starts is not lost and stops it in order.
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     try:
-        with download_progress() as progress, make(progress) as server:
+        with download_progress(name) as progress, make(progress) as server:
             print(answer(server), flush=True)  # noqa: T201 - the program's answer
             signal.sigwait(ENDS)
     except LocalServerError as error:

@@ -55,6 +55,22 @@ def stable_diffusion_3() -> Any:
 
     torch.manual_seed(0)
     words = tokenizer()
+    return diffusers.StableDiffusion3Pipeline(
+        transformer=_transformer(),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=_tiny_autoencoder(),
+        text_encoder=clip(words, projection=True),
+        tokenizer=words,
+        text_encoder_2=clip(words, projection=True),
+        tokenizer_2=words,
+        text_encoder_3=None,
+        tokenizer_3=None,
+    )
+
+
+def _transformer() -> Any:
+    import diffusers
+
     transformer = diffusers.SD3Transformer2DModel(
         sample_size=16,
         patch_size=2,
@@ -69,7 +85,12 @@ def stable_diffusion_3() -> Any:
         pos_embed_max_size=16,
         qk_norm="rms_norm",
     )
-    _shake(transformer)
+    return _shaken(transformer)
+
+
+def _tiny_autoencoder() -> Any:
+    import diffusers
+
     vae = diffusers.AutoencoderTiny(
         encoder_block_out_channels=(8,) * 4,
         decoder_block_out_channels=(8,) * 4,
@@ -78,17 +99,7 @@ def stable_diffusion_3() -> Any:
         latent_channels=8,
     )
     vae.register_to_config(scaling_factor=0.9, shift_factor=0.1)
-    return diffusers.StableDiffusion3Pipeline(
-        transformer=transformer.eval(),
-        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
-        vae=vae.eval(),
-        text_encoder=clip(words, projection=True),
-        tokenizer=words,
-        text_encoder_2=clip(words, projection=True),
-        tokenizer_2=words,
-        text_encoder_3=None,
-        tokenizer_3=None,
-    )
+    return vae.eval()
 
 
 def stable_diffusion(prediction: str = "epsilon") -> Any:
@@ -98,6 +109,21 @@ def stable_diffusion(prediction: str = "epsilon") -> Any:
 
     torch.manual_seed(0)
     words = tokenizer(77)
+    return diffusers.StableDiffusionPipeline(
+        unet=_unet(),
+        vae=_autoencoder(),
+        text_encoder=clip(words, projection=False),
+        tokenizer=words,
+        scheduler=_ddim(prediction),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def _unet() -> Any:
+    import diffusers
+
     unet = diffusers.UNet2DConditionModel(
         sample_size=8,
         in_channels=4,
@@ -110,8 +136,13 @@ def stable_diffusion(prediction: str = "epsilon") -> Any:
         attention_head_dim=4,
         norm_num_groups=4,
     )
-    _shake(unet)
-    vae = diffusers.AutoencoderKL(
+    return _shaken(unet)
+
+
+def _autoencoder() -> Any:
+    import diffusers
+
+    return diffusers.AutoencoderKL(
         in_channels=3,
         out_channels=3,
         down_block_types=("DownEncoderBlock2D",) * 2,
@@ -119,24 +150,19 @@ def stable_diffusion(prediction: str = "epsilon") -> Any:
         block_out_channels=(8, 16),
         latent_channels=4,
         norm_num_groups=4,
-    )
-    scheduler = diffusers.DDIMScheduler(
+    ).eval()
+
+
+def _ddim(prediction: str) -> Any:
+    import diffusers
+
+    return diffusers.DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",
         clip_sample=False,
         prediction_type=prediction,
         steps_offset=1,
-    )
-    return diffusers.StableDiffusionPipeline(
-        vae=vae.eval(),
-        text_encoder=clip(words, projection=False),
-        tokenizer=words,
-        unet=unet.eval(),
-        scheduler=scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
     )
 
 
@@ -146,10 +172,11 @@ def save(pipeline: Any, folder: Path) -> Path:
     return folder
 
 
-def _shake(network: Any) -> None:
+def _shaken(network: Any) -> Any:
     """Fresh networks start with zeros in places, which would hide what depends on text and time."""
     import torch
 
     with torch.no_grad():
         for weight in network.parameters():
             weight.add_(torch.randn_like(weight) * 0.05)
+    return network.eval()

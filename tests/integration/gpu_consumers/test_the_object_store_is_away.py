@@ -23,7 +23,7 @@ from gpu_consumers.parcel import unpack
 from infra.settings import to_env
 from tests.support.batches import batches, catalog
 from tests.support.eventually import eventually
-from tests.support.workers import ROOT, START, Pool, pool
+from tests.support.workers import ROOT, START, Pool, WorkerProcess, pool
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -82,6 +82,16 @@ def jobs_kept(folder: Path) -> int:
 
 async def kept(folder: Path, jobs: int) -> None:
     await eventually(lambda: jobs_kept(folder) >= jobs, within=START, what=f"the outputs of {jobs} jobs in the spool")
+
+
+async def with_all_in_its_spool(one: Pool, count: int) -> tuple[Store, list[Batch], WorkerProcess]:
+    """The store, away; batches of four; a worker that has run them all and can tell of none."""
+    store, work = Store(one.folder), batches(count, 4)
+    store.away()
+    await one.send(work)
+    worker = await one.start()
+    await kept(one.folder, 4 * count)
+    return store, work, worker
 
 
 async def all_committed(one: Pool, count: int) -> None:
@@ -143,13 +153,8 @@ async def test_a_worker_killed_while_the_store_is_away_runs_nothing_again(worker
 
 
 async def test_a_worker_killed_while_it_drains_runs_nothing_again(workers: Opened, tmp_path: Path) -> None:
-    store = Store(tmp_path)
     async with workers() as one:
-        work = batches(24, 4)
-        store.away()
-        await one.send(work)
-        worker = await one.start()
-        await kept(tmp_path, 24 * 4)
+        store, work, worker = await with_all_in_its_spool(one, 24)
         store.back()
         await one.more_than(0)
         worker.kill()
@@ -159,13 +164,8 @@ async def test_a_worker_killed_while_it_drains_runs_nothing_again(workers: Opene
 
 
 async def test_a_worker_told_to_stop_leaves_its_spool_to_the_next_one(workers: Opened, tmp_path: Path) -> None:
-    store = Store(tmp_path)
     async with workers(grace_s=1.0) as one:
-        work = batches(4, 4)
-        store.away()
-        await one.send(work)
-        worker = await one.start()
-        await kept(tmp_path, 4 * 4)
+        store, work, worker = await with_all_in_its_spool(one, 4)
         worker.kill(signal.SIGTERM)
         assert await worker.ended() == 0
         assert jobs_kept(tmp_path) == 4 * 4
@@ -178,13 +178,8 @@ async def test_a_worker_told_to_stop_leaves_its_spool_to_the_next_one(workers: O
 
 
 async def test_a_worker_told_to_stop_drains_its_spool_while_its_grace_lasts(workers: Opened, tmp_path: Path) -> None:
-    store = Store(tmp_path)
     async with workers(grace_s=60.0) as one:
-        work = batches(4, 4)
-        store.away()
-        await one.send(work)
-        worker = await one.start()
-        await kept(tmp_path, 4 * 4)
+        store, work, worker = await with_all_in_its_spool(one, 4)
         worker.kill(signal.SIGTERM)
         await eventually(lambda: one.reports[-1].leaving, what="the report of leaving")
         store.back()
@@ -211,13 +206,8 @@ async def test_a_full_spool_stops_the_worker_and_loses_nothing(workers: Opened, 
 async def test_a_batch_that_another_worker_ran_meanwhile_has_one_result_and_no_picture_too_many(
     workers: Opened, tmp_path: Path
 ) -> None:
-    store = Store(tmp_path)
     async with workers() as one:
-        work = batches(2, 4)
-        store.away()
-        await one.send(work)
-        first = await one.start()
-        await kept(tmp_path, 2 * 4)
+        store, work, first = await with_all_in_its_spool(one, 2)
         second = await one.start()
         await one.at_work(2)
         first.kill()
