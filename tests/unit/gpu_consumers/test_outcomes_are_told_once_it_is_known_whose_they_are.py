@@ -26,6 +26,15 @@ async def test_outputs_are_stored_then_outcomes_told_then_the_run_is_done(tmp_pa
         assert bytes(good.queued) == b"null"
 
 
+async def test_what_ended_together_is_told_to_one_partition(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        one = flight()
+        at.delivery.put(one, told(one))
+        await eventually(lambda: at.done == [1])
+        assert len(at.ledger.records) == 2
+        assert len({(record.key, record.partition) for record in at.ledger.records}) == 1
+
+
 async def test_a_run_that_is_not_over_is_not_done(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         one = flight()
