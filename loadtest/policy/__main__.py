@@ -7,12 +7,14 @@ at once. What Kafka costs is not in it.
 from __future__ import annotations
 
 import argparse
+import gc
 from time import process_time
 
 from contracts.events import TIERS
 from contracts.work import QueuedHead, Resolved, WorkerReport
 from streams.policy.batching import Formed, Scheduler
 from streams.policy.window import Waiting
+from streams.process import COLLECT
 
 SHAPE = Resolved(width=512, height=512, steps=20, guidance=4.0, seed=1, count=1, frames=1, fps=1)
 
@@ -108,6 +110,7 @@ class Bench:
 
 def main() -> None:
     """Print a table. CPU time, so that what else the machine does hardly matters."""
+    gc.set_threshold(*COLLECT)  # as the process that schedules does
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--decisions", type=int, default=20_000)
     count = options.parse_args().decisions
