@@ -30,6 +30,7 @@ class Metrics:
         self.parked = gauge("parked_jobs", "Jobs parked, in the lines that this process reads.", "pool")
         self.waiting_jobs = gauge("waiting_jobs", "Jobs in the scheduler's window.", "pool", "tier")
         self.waiting_gpu = gauge("waiting_gpu_seconds", "Predicted GPU-seconds in the scheduler's window.", "pool", "tier")
+        self.overflow = gauge("overflow_jobs", "Jobs that the scheduler's window had no room for.", "pool")
         self.workers = gauge("workers", "Live workers that the scheduler sees.", "pool")
         self.batches = counter("batches_total", "Batches dispatched.", "pool")
         self.batch_size = histogram("batch_size", "Jobs in a dispatched batch.", SIZES, "pool")

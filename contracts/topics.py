@@ -39,6 +39,8 @@ class Topics:
     """Partitions of the topics that many processes may share (jobs, status, results, outcomes)."""
     batch_partitions: int = 16
     """Partitions of `batches.<pool>`: the most workers a pool can have."""
+    overflow_partitions: int = 8
+    """Partitions of `overflow.<pool>`: so many tenants' overflow is kept apart; of more, some share one."""
     jobs: str = field(init=False)
     control: str = field(init=False)
     status: str = field(init=False)
@@ -64,6 +66,10 @@ class Topics:
     def parked(self, pool: str) -> str:
         """The topic of jobs above their tenant's rate; its partitions are lines (`PARKED_S`)."""
         return f"{self.prefix}parked.{pool}"
+
+    def overflow(self, pool: str) -> str:
+        """The topic of admitted jobs that the scheduler's window had no room for."""
+        return f"{self.prefix}overflow.{pool}"
 
     def batches(self, pool: str) -> str:
         """The topic whose partitions belong to the workers of one pool."""
@@ -94,4 +100,6 @@ class Topics:
         for name in self.queues(pool).values():
             yield TopicSpec(name=name, partitions=1, config={**large, "retention.ms": str(7 * DAY_MS)})
         yield TopicSpec(name=self.parked(pool), partitions=len(PARKED_S), config={**large, "retention.ms": str(7 * DAY_MS)})
+        kept = {**large, "retention.ms": str(7 * DAY_MS)}
+        yield TopicSpec(name=self.overflow(pool), partitions=self.overflow_partitions, config=kept)
         yield TopicSpec(name=self.batches(pool), partitions=self.batch_partitions, config=large)

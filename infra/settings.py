@@ -56,6 +56,7 @@ class Kafka(Access, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Put before every topic and group name."""
     partitions: int = 4
     batch_partitions: int = 16
+    overflow_partitions: int = 8
     session_timeout_s: float = 6.0
     """How long a silent process keeps its partitions."""
     mechanism: Mechanism = "SCRAM-SHA-512"
@@ -132,7 +133,7 @@ class Streams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     pools: tuple[str, ...] = ("default",)
     window_jobs: int = 5000
-    """Jobs of one tier that the scheduler holds; the rest waits in Kafka."""
+    """Jobs of one tier that the scheduler holds (large ones count as several); the rest waits in Kafka. 10,000 at most."""
     batch_wait_s: float = 0.005
     """How long an idle worker waits for company for the only job there is (seconds)."""
 
@@ -209,6 +210,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             pools=self.streams.pools,
             partitions=self.kafka.partitions,
             batch_partitions=self.kafka.batch_partitions,
+            overflow_partitions=self.kafka.overflow_partitions,
         )
 
 

@@ -89,6 +89,7 @@ def attach_batching(
     catalog: Catalog,
     learning: Learning,
     tenants: TenantsFile,
+    store: JobStore,
     publisher: Publisher,
     metrics: Metrics,
 ) -> batch.Batching:
@@ -101,7 +102,7 @@ def attach_batching(
         session_timeout_s=settings.kafka.session_timeout_s,
         weight=lambda tenant: tenants.of(tenant).weight,
     )
-    batching = batch.new_batching(options, catalog, learning, publisher, metrics)
+    batching = batch.new_batching(options, catalog, learning, store, publisher, metrics)
     batch.attach(app, batching=batching, topics=settings.topics)
     return batching
 
@@ -120,7 +121,7 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     gate = Gate(limiter, tenants, metrics)
     attach_admission(app, settings, catalog, costs, gate, store, publisher, metrics)
     releasing = new_releasing(settings, gate, store, metrics)
-    batching = attach_batching(app, settings, catalog, learning, tenants, publisher, metrics)
+    batching = attach_batching(app, settings, catalog, learning, tenants, store, publisher, metrics)
     async with observe("streams", settings.observe, ready=lambda: _ready(app)):
         if not await reached(reach, leave):
             return await store.close()

@@ -6,7 +6,7 @@ Neither knows Faust or aiokafka: what they need of them are the Protocols there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from contracts.codec import Decoder, Invalid
 from contracts.events import TIERS, Tier
+from contracts.headers import INVITED
 from contracts.metrics import Metrics
 from contracts.topics import Topics
 from contracts.work import QueuedHead, WorkerReport
@@ -38,10 +39,8 @@ head_of = Decoder(QueuedHead)
 class DispatchOptions(Struct, frozen=True, kw_only=True):
     """Limits of one pool's dispatcher."""
 
-    window_jobs: int
-    """Jobs of one tier in memory; a chunk more may come on top."""
-    window_bytes: int = 64 * 1_048_576
-    """Bytes of one tier's jobs in memory, for jobs that carry large inputs."""
+    aside_jobs: int = 10_000
+    """Jobs on their way to overflow; a chunk more may come on top."""
     away_s: float
     """A process that stood still for so long may have lost its queues without knowing (seconds)."""
 
@@ -71,6 +70,9 @@ class Dispatcher:
         self._dispatched: dict[Tier, Recall[int, bool]] = {tier: Recall(REMEMBERED) for tier in TIERS}
         self._news = asyncio.Event()
         self._room = asyncio.Event()
+        self._aside = 0
+        self.left = asyncio.Event()
+        """Set whenever jobs have left the window, or have gone to overflow; cleared by whoever waits for it."""
         self._sending: dict[asyncio.Future[None], float] = {}
         self._last_sent = clock()
         self._failure: str | None = None
@@ -91,6 +93,8 @@ class Dispatcher:
         for tier, offset, run in tail.dispatched:
             self._dispatched[tier][offset] = True
             self.scheduler.remember(run.tenant, run.id, run.attempt)
+        for tier, offset in tail.aside:
+            self._dispatched[tier][offset] = True
         for partition, end in tail.ends.items():
             self.scheduler.ended(partition, end)
         self._last_sent, self.active = self._clock(), True
@@ -100,21 +104,19 @@ class Dispatcher:
         """The queues are someone else's, or will be delivered again."""
         self.active = False
         self.scheduler.forget_jobs()
-        self._room.set()
 
-    async def room(self, tier: Tier) -> None:
-        """Returns when the window takes more jobs of this tier."""
-        window = self.scheduler.window
-        while window.jobs[tier] >= self._options.window_jobs or window.bytes[tier] >= self._options.window_bytes:
+    async def room(self) -> None:
+        """Returns when more jobs may come: what the window has no room for must not pile up on its way to overflow."""
+        while self._aside >= self._options.aside_jobs:
             self._room.clear()
             await self._room.wait()
-            window = self.scheduler.window
 
     def take(self, tier: Tier, records: Iterable[Any], ticket: Ticket) -> None:
         """Records of a queue came."""
-        now, known, arrive = self._clock(), self._dispatched[tier], self.scheduler.arrive
+        now, known, arrive, last = self._clock(), self._dispatched[tier], self.scheduler.arrive, 0
         for record in records:
-            if record.offset in known:
+            last = record.offset
+            if last in known:
                 ticket.done()
                 continue
             try:
@@ -123,19 +125,36 @@ class Dispatcher:
                 self._start(self._sender.unreadable(record, error, ticket))
                 continue
             done_with(arrive(self._waiting(head, tier, record, ticket, now), now))
+        self.scheduler.horizon.read_to(tier, last)
+        self._set_aside()
         self._news.set()
 
     def _waiting(self, head: QueuedHead, tier: Tier, record: Any, ticket: Ticket, now: float) -> Waiting:
+        name = (head.tenant, head.id)
+        invited = bool(record.headers) and record.headers[0] == INVITED
         return Waiting(
             head=head,
-            name=(head.tenant, head.id),
+            name=name,
             tier=tier,
             offset=record.offset,
-            arrived=now,
+            arrived=self.scheduler.overflow.came(tier, name, now) if invited else now,
             weight=self.scheduler.caps.weight(head),
             body=record.value,
             ticket=ticket,
+            invited=invited,
         )
+
+    def _set_aside(self) -> None:
+        aside = self.scheduler.set_aside()
+        if aside:
+            self._aside += len(aside)
+            self._start(self._write_aside(aside))
+
+    async def _write_aside(self, jobs: Sequence[tuple[Waiting, int]]) -> None:
+        await self._sender.aside(jobs)
+        self._aside -= len(jobs)
+        self._room.set()
+        self.left.set()
 
     def report(self, report: WorkerReport) -> None:
         """A worker reported."""
@@ -147,7 +166,7 @@ class Dispatcher:
         dropped = self.scheduler.cancel(tenant, id)
         if dropped is not None:
             done_with([dropped])
-            self._room.set()
+            self.left.set()
 
     # -- the loop
 
@@ -185,17 +204,21 @@ class Dispatcher:
         if batches:
             self._last_sent = now
             self._start(self._sender.batches(batches, now))
-        stranded = self._stranded(now)
-        if expired or batches or stranded:
-            self._room.set()
+        tidied = self._tidy(now)
+        self._set_aside()
+        if expired or batches or tidied:
+            self.left.set()
 
-    def _stranded(self, now: float) -> bool:
+    def _tidy(self, now: float) -> bool:
         if now - self._tidied < TICK_S:
             return False
         self._tidied = now
         stranded = self.scheduler.stranded(now)
         if stranded:
             self._start(self._sender.back(stranded))
+        renewed = self.scheduler.renewed(now)
+        if renewed:
+            self._start(self._sender.renew(renewed))
         return bool(stranded)
 
     def stuck(self, patience_s: float) -> str | None:
@@ -236,6 +259,7 @@ class Dispatcher:
 
     def _show(self) -> None:
         window = self.scheduler.window
+        self._metrics.overflow.labels(self.pool).set(self.scheduler.overflow.jobs())
         for tier in TIERS:
             self._metrics.waiting_jobs.labels(self.pool, tier).set(window.jobs[tier])
             self._metrics.waiting_gpu.labels(self.pool, tier).set(window.price[tier])

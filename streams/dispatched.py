@@ -1,8 +1,9 @@
-"""What was dispatched already, read back from the batches themselves: how a new scheduler takes over.
+"""What was dispatched already, or set aside, read back from there: how a new scheduler takes over.
 
 A job stays uncommitted on its queue while it waits, so a successor gets it again, with others that went out meanwhile. The
 batches name the record of each of their jobs, and no job can have been dispatched before its record was written: the
-tail of the batches from the time of the oldest uncommitted record on says all that there is to know.
+tail of the batches from the time of the oldest uncommitted record on says all that there is to know. Overflow names the
+record of each job as well, in the order in which the queue was read: its ends are read backwards.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ SKEW_MS = 60_000
 
 POLL_MS = 200
 
+STEP = 1000
+"""Records of overflow that are read at a time, backwards. Where all of them are committed on their queues, those before are."""
+
 
 class Run(Struct, frozen=True, gc=False):
     """The part of a job that names its run."""
@@ -50,12 +54,14 @@ _names = Decoder(Names)
 
 
 class Tail(Struct, frozen=True, kw_only=True):
-    """What the tail of `batches.<pool>` says."""
+    """What the tails of `batches.<pool>` and `overflow.<pool>` say."""
 
     ends: dict[int, int]
     """Partition to its end offset."""
     dispatched: list[tuple[Tier, int, Run]]
     """Tier and offset of every job that was dispatched and is not committed on its queue, and its run."""
+    aside: list[tuple[Tier, int]] = []
+    """Tier and offset of every job that went to overflow and is not committed on its queue."""
 
 
 async def read_tail(brokers: Reach, topics: Topics, pool: str) -> Tail:
@@ -69,7 +75,9 @@ async def read_tail(brokers: Reach, topics: Topics, pool: str) -> Tail:
         starts = await _starts(reader, list(ends), since)
         records = _records(reader, starts, ends)
         dispatched = [one async for record in records for one in _named(record) if one[1] >= committed[one[0]]]
-    return Tail(ends={tp.partition: end for tp, end in ends.items()}, dispatched=dispatched)
+        overflow = [TopicPartition(topics.overflow(pool), number) for number in range(topics.overflow_partitions)]
+        aside = await _aside(reader, overflow, committed)
+    return Tail(ends={tp.partition: end for tp, end in ends.items()}, dispatched=dispatched, aside=aside)
 
 
 async def find(brokers: Reach, topic: str, starts: Mapping[int, int]) -> dict[bytes, int]:
@@ -138,10 +146,30 @@ async def _records(reader: Any, starts: Mapping[TopicPartition, int], ends: Mapp
     for tp in left:
         reader.seek(tp, starts[tp])
     while left:
-        for records in (await reader.getmany(*left, timeout_ms=POLL_MS)).values():
+        for tp, records in (await reader.getmany(*left, timeout_ms=POLL_MS)).items():
             for record in records:
-                yield record
+                if record.offset < ends[tp]:
+                    yield record
         left = {tp for tp in left if await reader.position(tp) < ends[tp]}
+
+
+async def _aside(reader: Any, overflow: list[TopicPartition], committed: Mapping[str, int]) -> list[tuple[Tier, int]]:
+    begins: dict[TopicPartition, int] = await reader.beginning_offsets(overflow)
+    left: dict[TopicPartition, int] = await reader.end_offsets(overflow)
+    aside: list[tuple[Tier, int]] = []
+    while left := {tp: end for tp, end in left.items() if end > begins[tp]}:
+        starts = {tp: max(begins[tp], end - STEP) for tp, end in left.items()}
+        found = [(record.partition, *_source(record)) async for record in _records(reader, starts, left)]
+        open_ = [(partition, tier, offset) for partition, tier, offset in found if offset >= committed[tier]]
+        aside += [(tier, offset) for _, tier, offset in open_]
+        wanted = {partition for partition, _, _ in open_}
+        left = {tp: start for tp, start in starts.items() if tp.partition in wanted}
+    return aside
+
+
+def _source(record: Any) -> tuple[Tier, int]:
+    tier, _, offset = record.headers[0][1].decode().partition("@")
+    return tier, int(offset)
 
 
 def _named(record: Any) -> Iterator[tuple[Tier, int, Run]]:

@@ -13,6 +13,7 @@ from contracts.topics import Topics
 from streams.chunks import Hold
 from streams.dispatch import TICK_S, Dispatcher
 from streams.dispatched import Tail, read_tail
+from streams.pull import Pull
 from streams.wire import KafkaWire
 
 log = logging.getLogger(__name__)
@@ -25,10 +26,13 @@ PAUSE_S = 0.5
 
 
 class PoolScheduler:
-    """One pool's dispatcher with what keeps it going: its loop, its takeovers, its alarm."""
+    """One pool's dispatcher with what keeps it going: its loop, its takeovers, its alarm, what comes back from overflow."""
 
-    def __init__(self, dispatcher: Dispatcher, wire: KafkaWire, topics: Topics, give_up: Callable[[str], None]) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, pull: Pull, wire: KafkaWire, topics: Topics, give_up: Callable[[str], None]
+    ) -> None:
         self.dispatcher = dispatcher
+        self._pull = pull
         self._wire = wire
         self._topics = topics
         self._give_up = give_up
@@ -46,14 +50,17 @@ class PoolScheduler:
         self.dispatcher.active = False
         for task in (*self._tasks, *([self._takeover] if self._takeover else [])):
             task.cancel()
+        self._pull.leave()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.dispatcher.drain()
+        await self._pull.stopped()
         await self._wire.stop()
 
     def lose(self) -> None:
         """The queues are taken away, perhaps to be given back at once."""
         self._turn += 1
         self._ready.clear()
+        self._pull.leave()
         self.dispatcher.let_go()
         if self._takeover is not None:
             self._takeover.cancel()
@@ -67,17 +74,19 @@ class PoolScheduler:
         """A chunk of a queue came: returns when the window has taken it, or when it is not to be taken any more."""
         turn = self._turn
         await self._ready.wait()
-        await self.dispatcher.room(tier)
+        await self.dispatcher.room()
         if turn == self._turn and event.message.generation_id == generation():
             self.dispatcher.take(tier, event.value.records, Hold(event))
 
     async def _take_over(self) -> None:
         began = time.monotonic()
+        await self._pull.stopped()
         await self.dispatcher.drain()  # what is on its way must be in the tail, or be known not to have arrived
         tail = await self._tail()
         self._wire.learn(tail.ends)
         self.dispatcher.take_over(tail)
         self._ready.set()
+        self._pull.start()
         took = time.monotonic() - began
         log.info("scheduling %s: %d jobs were dispatched before, %.2f s", self.dispatcher.pool, len(tail.dispatched), took)
 

@@ -6,6 +6,7 @@ A record is done with once what it led to is durable, and not before.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 from uuid import uuid4
@@ -13,7 +14,7 @@ from uuid import uuid4
 from msgspec import Raw
 
 from contracts.codec import Invalid, encode
-from contracts.headers import event_headers
+from contracts.headers import INVITED, SOURCE, event_headers
 from contracts.metrics import Metrics
 from contracts.records import Record
 from contracts.topics import Topics
@@ -89,7 +90,26 @@ class Sender:
         """Send jobs to the end of their queues that nobody can run."""
         log.warning("%d jobs of pool %s are for models that no worker runs: moved back", len(jobs), self._pool)
         queues = self._topics.queues(self._pool)
-        await self._wire.others([Record(queues[job.tier], job.head.id.encode(), job.body, self._queued) for job in jobs])
+        await self._write_again([Record(queues[job.tier], job.head.id.encode(), job.body, self._queued) for job in jobs], jobs)
+
+    async def renew(self, jobs: Sequence[Waiting]) -> None:
+        """Send jobs to the end of their queues that hold back what is committed. Their places are kept."""
+        queues, headers = self._topics.queues(self._pool), [INVITED, *self._queued]
+        await self._write_again([Record(queues[job.tier], job.head.id.encode(), job.body, headers) for job in jobs], jobs)
+
+    async def aside(self, jobs: Sequence[tuple[Waiting, int]]) -> None:
+        """Write jobs to overflow that there is no room for, each to a partition."""
+        await self._write_again([self._set_aside(job, place) for job, place in jobs], [job for job, _ in jobs])
+        for place, records in Counter(place for _, place in jobs).items():
+            self._scheduler.overflow.written(place, records)
+
+    def _set_aside(self, job: Waiting, place: int) -> Record:
+        source = (SOURCE, f"{job.tier}@{job.offset}".encode())
+        return Record(self._topics.overflow(self._pool), job.head.id.encode(), job.body, [source, *self._queued], place)
+
+    async def _write_again(self, records: Sequence[Record], jobs: Sequence[Waiting]) -> None:
+        await self._wire.others(records)
+        self._dispatched(jobs)
         done_with(self._scheduler.moved(jobs, self._clock()))
 
     async def unreadable(self, record: Any, error: Invalid, ticket: Ticket) -> None:

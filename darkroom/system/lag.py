@@ -35,12 +35,13 @@ class Waiting:
 
 
 async def waiting(place: Place) -> list[Waiting]:
-    """Events not admitted yet, jobs parked, jobs queued by tier, batches not finished, outcomes not settled, in that order."""
+    """Events not admitted, jobs parked, queued by tier, in overflow, batches not finished, outcomes not settled, in that order."""
     topics = place.topics
     readers = {topics.jobs: topics.group("streams")}
     for pool in topics.pools:
         readers[topics.parked(pool)] = topics.group("release")
         readers |= dict.fromkeys(topics.queues(pool).values(), topics.group("streams"))
+        readers[topics.overflow(pool)] = topics.group("overflow")
         readers[topics.batches(pool)] = topics.group(f"gpu.{pool}")
     readers[topics.outcomes] = topics.group("settle")
     finished = await _finished(place, set(readers.values()))

@@ -26,7 +26,10 @@ from streams.dispatch import Dispatcher, DispatchOptions
 from streams.learn import Learning
 from streams.policy.batching import Scheduler
 from streams.policy.fill import CatalogCaps
+from streams.policy.overflow import Overflow
 from streams.policy.shares import Weight, equal
+from streams.ports import JobStore
+from streams.pull import Pull
 from streams.scheduler import PoolScheduler
 from streams.wire import KafkaWire
 
@@ -102,23 +105,39 @@ class Batching:
                 pool.dispatcher.cancel(order.tenant, order.id)
 
 
-def new_batching(options: BatchOptions, catalog: Catalog, learning: Learning, publisher: Publisher, metrics: Metrics) -> Batching:
+def new_batching(
+    options: BatchOptions, catalog: Catalog, learning: Learning, store: JobStore, publisher: Publisher, metrics: Metrics
+) -> Batching:
     """The schedulers of all pools that the topics name. `publisher` is for outcomes; who made it starts and stops it."""
 
     def scheduler(pool: str) -> PoolScheduler:
-        wire = KafkaWire(options.brokers, publisher)
+        topics, wire = options.topics, KafkaWire(options.brokers, publisher)
+        deciding = Scheduler(
+            CatalogCaps(catalog),
+            batch_wait_s=options.batch_wait_s,
+            costs=learning.costs,
+            weight=options.weight,
+            overflow=Overflow(options.window_jobs, topics.overflow_partitions),
+        )
         dispatcher = Dispatcher(
             pool=pool,
-            topics=options.topics,
-            scheduler=Scheduler(
-                CatalogCaps(catalog), batch_wait_s=options.batch_wait_s, costs=learning.costs, weight=options.weight
-            ),
+            topics=topics,
+            scheduler=deciding,
             wire=wire,
             metrics=metrics,
-            options=DispatchOptions(window_jobs=options.window_jobs, away_s=options.session_timeout_s * SAFE_SHARE),
+            options=DispatchOptions(away_s=options.session_timeout_s * SAFE_SHARE),
             clock=options.clock,
         )
-        return PoolScheduler(dispatcher, wire, options.topics, options.give_up)
+        pull = Pull(
+            pool=pool,
+            topics=topics,
+            brokers=options.brokers,
+            store=store,
+            scheduler=deciding,
+            left=dispatcher.left,
+            clock=options.clock,
+        )
+        return PoolScheduler(dispatcher, pull, wire, topics, options.give_up)
 
     return Batching({pool: scheduler(pool) for pool in options.topics.pools}, options.topics, learning)
 

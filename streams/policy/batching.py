@@ -22,6 +22,8 @@ from streams.policy.bill import Bill, Predicted, Prices
 from streams.policy.cost import Costs
 from streams.policy.fill import Caps, fill
 from streams.policy.floor import Floor
+from streams.policy.horizon import Horizon
+from streams.policy.overflow import Overflow
 from streams.policy.recall import Recall
 from streams.policy.shares import Weight, equal
 from streams.policy.turn import Turn, next_turn
@@ -56,10 +58,22 @@ class Scheduler:
     """One pool's window, workers and turn."""
 
     def __init__(
-        self, caps: Caps, *, batch_wait_s: float, costs: Costs | None = None, weight: Weight = equal, floor: Floor | None = None
+        self,
+        caps: Caps,
+        *,
+        batch_wait_s: float,
+        costs: Costs | None = None,
+        weight: Weight = equal,
+        floor: Floor | None = None,
+        overflow: Overflow | None = None,
     ) -> None:
-        """`costs`: predicts batches; without it a job costs its price, in company or alone."""
+        """`costs`: predicts batches; without it a job costs its price, in company or alone.
+
+        `overflow`: says how large the window is; without it there is no end to it.
+        """
         self.caps = caps
+        self.overflow = overflow or Overflow()
+        self.horizon = Horizon()
         self.window = Window(weight)
         self.workers = Workers()
         self.floor = floor or Floor()
@@ -70,11 +84,12 @@ class Scheduler:
         """Jobs that left the window and are not safely elsewhere yet: their records, to be done with together."""
         self._cancelled: Recall[tuple[str, str], bool] = Recall(REMEMBERED)
         self._attempts: Recall[tuple[str, str], int] = Recall(REMEMBERED)
+        self._aside: list[tuple[Waiting, int]] = []
         self._company_until: float | None = None
         self._next_free: float | None = None
 
     def arrive(self, job: Waiting, now: float) -> Sequence[Waiting]:
-        """A record came. Returns the records that are done with because of it.
+        """A record came. Returns the records that are done with because of it. See `set_aside` for those without room.
 
         Of two records of one job the newer one is held: it is the one whose acknowledgement counts if the same record was
         delivered again.
@@ -87,13 +102,29 @@ class Scheduler:
             return (job,)
         held = self.window.find(job.name)
         if held is None:
-            self.window.add(job, now)
+            if self.overflow.admits(job, self.window):
+                self._let_in(job, now)
+            else:
+                self._flights[_run(job)] = [job]
+                self._aside.append((job, self.overflow.put((job.tier, job.name[0]))))
             return ()
         if held.head.attempt > job.head.attempt:
             return (job,)
         self.window.remove(held)
-        self.window.add(job, now)
+        self._let_in(job, now)
         return (held,)
+
+    def _let_in(self, job: Waiting, now: float) -> None:
+        self.window.add(job, now)
+        self.horizon.came(job, now)
+
+    def set_aside(self) -> list[tuple[Waiting, int]]:
+        """Jobs that came since this was asked last and that there is no room for: to be written to overflow, then `moved`.
+
+        With each the partition to write it to.
+        """
+        aside, self._aside = self._aside, []
+        return aside
 
     def cancel(self, tenant: str, id: str) -> Waiting | None:
         """A job was cancelled: the record that is done with because of it. Its result is told elsewhere."""
@@ -176,8 +207,17 @@ class Scheduler:
             self._take_off(job)
         return stranded
 
+    def renewed(self, now: float) -> list[Waiting]:
+        """Jobs that hold back what is committed, out of the window; `moved` when each has a record at the end of its queue."""
+        renewed = []
+        for job in self.horizon.behind(self.window, now, by_age=bool(self.workers.live(now))):
+            self._take_off(job)
+            self.overflow.keep_place(job)
+            renewed.append(job)
+        return renewed
+
     def moved(self, jobs: Iterable[Waiting], now: float) -> list[Waiting]:
-        """Other records now stand for these at the end of their queues. Returns the records that are done with."""
+        """Other records now stand for these, on their queues or in overflow. Returns the records that are done with."""
         done: list[Waiting] = []
         for job in jobs:
             for record in self._flights.pop(_run(job)):
@@ -210,11 +250,15 @@ class Scheduler:
         if held is not None:
             self.window.remove(held)
         self.window.add(records[-1], now)
+        self.horizon.again(records[-1], now)
         return [*records[:-1], *([held] if held else [])]
 
     def forget_jobs(self) -> None:
         """The records belong to someone else now, or will be delivered again: none of them is anyone's business here."""
         self.window = Window(self._weight)
+        self.overflow.start_over()
+        self.horizon = Horizon()
+        self._aside.clear()
         self._company_until = None
         for flight in self._flights.values():
             flight.clear()

@@ -20,6 +20,9 @@ from streams.policy.timers import Timers
 KEYS = 4096
 """Batch keys of which it is remembered how long their batches take."""
 
+PLACE_BYTES = 13_000
+"""A job with a larger record takes more than one place: so many of them are 65 MB, of each tier."""
+
 WAY_S = 0.15
 """From the decision to the worker, with what still runs there, and from the last step to the result."""
 
@@ -42,6 +45,8 @@ class Waiting(Struct, frozen=True, kw_only=True, eq=False):
     """The `QueuedJob` as it came."""
     ticket: object = None
     """The caller's own, handed back untouched."""
+    invited: bool = False
+    """It comes back from overflow, or with a new record: its place is kept."""
 
     @property
     def key(self) -> str:
@@ -69,7 +74,10 @@ class Window:
         self.shares = {tier: Shares(weight) for tier in TIERS}
         """What each tenant of a tier has had."""
         self.jobs = dict.fromkeys(TIERS, 0)
-        self.bytes = dict.fromkeys(TIERS, 0)
+        self.load = dict.fromkeys(TIERS, 0)
+        """Places taken."""
+        self.held: dict[Tier, dict[str, int]] = {tier: {} for tier in TIERS}
+        """Of these, by tenant."""
         self.price = dict.fromkeys(TIERS, 0.0)
         """Predicted GPU-seconds."""
         self.wanted: dict[str, Wanted] = {}
@@ -241,6 +249,12 @@ class Window:
     def _count(self, job: Waiting, sign: int) -> None:
         tier = job.tier
         self.jobs[tier] += sign
-        self.bytes[tier] += sign * len(job.body)
+        places = sign * (1 + len(job.body) // PLACE_BYTES)
+        self.load[tier] += places
+        held, tenant = self.held[tier], job.name[0]
+        if left := held.get(tenant, 0) + places:
+            held[tenant] = left
+        else:
+            del held[tenant]
         # Sums of floats drift: an empty tier is exactly zero again.
         self.price[tier] = self.price[tier] + sign * job.head.price_s if self.jobs[tier] else 0.0

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from contracts.catalog import load_catalog
 from contracts.metrics import Metrics
 from contracts.publish import Publisher
+from infra.jobstore import open_jobs
 from infra.settings import Settings, read_settings
 from streams.agents.batch import Batching, BatchOptions, attach, new_batching
 from streams.chunks import install_chunks, quick_settings
@@ -54,7 +55,7 @@ async def serve(settings: Settings) -> None:
         )
         metrics, reach = Metrics(CollectorRegistry()), settings.kafka.bootstrap_servers
         learning = Learning(CostModel(catalog), brokers=reach, topics=settings.topics, publisher=publisher, metrics=metrics)
-        batching = new_batching(options, catalog, learning, publisher, metrics)
+        batching = new_batching(options, catalog, learning, open_jobs(settings.store.jobs), publisher, metrics)
         app = new_app(settings)
         attach(app, batching=batching, topics=settings.topics)
         await learning.start()

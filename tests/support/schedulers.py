@@ -6,28 +6,36 @@ import asyncio
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Self
+from collections import Counter
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Self
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from infra.settings import Kafka, Settings, Streams, to_env
+from contracts.publish import Publisher
+from infra.settings import Kafka, Settings, Store, Streams, to_env
+from tests.support.queued import queue_record, queued_job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable, Sequence
     from pathlib import Path
+
+    from tests.support.reporting_worker import ReportingWorker
 
 SESSION_S = 6.0
 """As shipped: on a loaded machine a shorter one expires without anybody having died."""
 
 
-def settings_for(bootstrap: str, prefix: str, *, window_jobs: int = 5000) -> Settings:
+def settings_for(bootstrap: str, prefix: str, *, window_jobs: int = 5000, jobs: str = "memory:") -> Settings:
     """Small and quick."""
     return Settings(
+        store=Store(jobs=jobs),
         kafka=Kafka(
             bootstrap_servers=bootstrap,
             prefix=f"{prefix}.",
             partitions=1,
             batch_partitions=4,
+            overflow_partitions=2,
             session_timeout_s=SESSION_S,
         ),
         streams=Streams(window_jobs=window_jobs),
@@ -125,3 +133,34 @@ async def kill_all(processes: Iterable[SchedulerProcess]) -> None:
     for process in processes:
         if process.running:
             await process.kill()
+
+
+@asynccontextmanager
+async def system(bootstrap: str, prefix: str, tmp_path: Path, **options: Any) -> AsyncIterator[tuple[Settings, Any, Publisher]]:
+    """Topics, a way to start schedulers, and a publisher."""
+    settings = settings_for(bootstrap, prefix, **options)
+    await create_all(settings)
+    started: list[SchedulerProcess] = []
+
+    async def scheduler() -> SchedulerProcess:
+        process = await SchedulerProcess(settings, tmp_path / f"scheduler-{len(started)}.log").start()
+        started.append(process)
+        return process
+
+    async with Publisher(bootstrap) as publisher:
+        try:
+            yield settings, scheduler, publisher
+        finally:
+            await kill_all(started)
+
+
+async def queue(publisher: Publisher, settings: Settings, ids: Sequence[str], **changes: Any) -> None:
+    await publisher.publish([queue_record(settings.topics, queued_job(one, **changes)) for one in ids])
+
+
+def ran(workers: Sequence[ReportingWorker]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for worker in workers:
+        for (job_id, _), times in worker.ran.items():
+            total[job_id] += times
+    return total

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +13,15 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from contracts.codec import Decoder, encode
 from contracts.events import Control
-from contracts.publish import Publisher
 from contracts.records import Record
 from contracts.work import LearnedCost, Outcome, Ran
 from streams.chunks import STUCK_EXIT_STATUS
 from tests.support.eventually import eventually
-from tests.support.queued import queue_record, queued_job
 from tests.support.reporting_worker import ReportingWorker
-from tests.support.schedulers import SchedulerProcess, create_all, kill_all, members, settings_for
+from tests.support.schedulers import SchedulerProcess, members, queue, ran, system
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from infra.settings import Settings
@@ -33,37 +30,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 outcome_of = Decoder(Outcome)
 learned_of = Decoder(LearnedCost)
-
-
-@asynccontextmanager
-async def system(bootstrap: str, prefix: str, tmp_path: Path, **options: Any) -> AsyncIterator[tuple[Settings, Any, Publisher]]:
-    """Topics, a way to start schedulers, and a publisher."""
-    settings = settings_for(bootstrap, prefix, **options)
-    await create_all(settings)
-    started: list[SchedulerProcess] = []
-
-    async def scheduler() -> SchedulerProcess:
-        process = await SchedulerProcess(settings, tmp_path / f"scheduler-{len(started)}.log").start()
-        started.append(process)
-        return process
-
-    async with Publisher(bootstrap) as publisher:
-        try:
-            yield settings, scheduler, publisher
-        finally:
-            await kill_all(started)
-
-
-async def queue(publisher: Publisher, settings: Settings, ids: Sequence[str], **changes: Any) -> None:
-    await publisher.publish([queue_record(settings.topics, queued_job(one, **changes)) for one in ids])
-
-
-def ran(workers: Sequence[ReportingWorker]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for worker in workers:
-        for (job_id, _), times in worker.ran.items():
-            total[job_id] += times
-    return total
 
 
 async def test_queued_jobs_reach_a_worker_once_in_batches(bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from contracts.catalog import Catalog
 from contracts.codec import Decoder, encode
+from contracts.headers import INVITED
 from contracts.metrics import Metrics
 from contracts.topics import Topics
 from contracts.work import Batch, Outcome, QueuedJob, WorkerReport
@@ -20,6 +22,7 @@ from streams.dispatch import Dispatcher, DispatchOptions
 from streams.dispatched import Run, Tail
 from streams.policy.batching import Scheduler
 from streams.policy.fill import CatalogCaps
+from streams.policy.overflow import Overflow
 from tests.support.eventually import eventually
 from tests.support.queued import queued_job
 
@@ -51,7 +54,7 @@ class Incoming:
     topic: str = "queue.default.ordinary"
     partition: int = 0
     timestamp: int = 0
-    headers: tuple[()] = ()
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class MemoryWire:
@@ -117,16 +120,16 @@ def _never(now: float) -> None:
 
 
 @asynccontextmanager
-async def desk(*, window_jobs: int = 100, tail: Tail | None = None, **limits: Any) -> AsyncIterator[Desk]:
+async def desk(*, window_jobs: float = inf, tail: Tail | None = None, **limits: Any) -> AsyncIterator[Desk]:
     registry = CollectorRegistry()
     metrics, wire, clock = Metrics(registry), MemoryWire(), Clock()
     dispatcher = Dispatcher(
         pool="default",
         topics=TOPICS,
-        scheduler=Scheduler(CatalogCaps(Catalog(defaults={}, models=[])), batch_wait_s=0.0),
+        scheduler=Scheduler(CatalogCaps(Catalog(defaults={}, models=[])), batch_wait_s=0.0, overflow=Overflow(window_jobs, 2)),
         wire=wire,
         metrics=metrics,
-        options=DispatchOptions(window_jobs=window_jobs, away_s=6.0, **limits),
+        options=DispatchOptions(away_s=6.0, **limits),
         clock=clock,
     )
     dispatcher.take_over(tail or Tail(ends={0: 0, 1: 0}, dispatched=[]))
@@ -202,25 +205,60 @@ async def test_a_worker_with_batches_of_the_last_scheduler_gets_none_on_top() ->
         await eventually(lambda: it.ticket.count == 1)
 
 
-async def test_a_full_window_takes_no_more_until_jobs_leave() -> None:
-    async with desk(window_jobs=2) as it:
-        it.take(queued_job("job-1"), queued_job("job-2"))
-        waiting = asyncio.ensure_future(it.dispatcher.room("ordinary"))
-        await it.dispatcher.room("paid")
-        assert not waiting.done()
-        it.report()
-        await eventually(waiting.done)
+async def test_what_one_tenant_has_no_room_for_goes_to_overflow_and_others_have_room() -> None:
+    async with desk(window_jobs=4) as it:
+        it.take(*(queued_job(f"job-{number}") for number in range(5)), queued_job("other", tenant="beta"))
+        await eventually(lambda: it.ticket.count == 3)
+        assert [(one.key, one.headers[0], one.partition) for one in it.wire.other] == [
+            (f"job-{offset}".encode(), ("darkroom-source", f"ordinary@{offset}".encode()), 0) for offset in (2, 3, 4)
+        ]
+        assert {one.topic for one in it.wire.other} == {"overflow.default"}
+        held = it.dispatcher.scheduler.window.held["ordinary"]
+        assert held == {"acme": 2, "beta": 1}
 
 
-async def test_a_window_is_full_by_bytes_too() -> None:
-    async with desk(window_bytes=100) as it:
-        it.take(queued_job("job-1"))
-        waiting = asyncio.ensure_future(it.dispatcher.room("ordinary"))
+async def test_large_jobs_take_several_places() -> None:
+    async with desk(window_jobs=8) as it:
+        it.take(queued_job("large", batch_key="x" * 60_000), queued_job("large-2", batch_key="x" * 60_000))
+        await eventually(lambda: it.ticket.count == 1)
+        assert it.wire.other[0].key == b"large-2"
+
+
+async def test_no_more_is_taken_while_much_is_on_its_way_to_overflow() -> None:
+    async with desk(window_jobs=2, aside_jobs=2) as it:
+        it.wire.open.clear()
+        it.take(*(queued_job(f"job-{number}") for number in range(3)))
+        waiting = asyncio.ensure_future(it.dispatcher.room())
         await asyncio.sleep(0)
         assert not waiting.done()
-        it.dispatcher.cancel("acme", "job-1")
+        it.wire.open.set()
         await eventually(waiting.done)
-        assert it.ticket.count == 1
+        assert it.ticket.count == 2
+
+
+async def test_a_job_that_comes_back_from_overflow_is_taken_in_and_what_was_set_aside_before_is_not_taken_again() -> None:
+    tail = Tail(ends={0: 0, 1: 0}, dispatched=[], aside=[("ordinary", 0)])
+    async with desk(window_jobs=2, tail=tail) as it:
+        it.take(queued_job("job-0"), queued_job("job-1"), queued_job("job-2"))
+        await eventually(lambda: it.ticket.count == 2)
+        back = Incoming(encode(queued_job("job-0")), 3, headers=(INVITED,))
+        it.dispatcher.take("ordinary", [back], it.ticket)
+        assert it.dispatcher.scheduler.window.held["ordinary"] == {"acme": 2}
+        assert [one.key for one in it.wire.other] == [b"job-2"]
+
+
+async def test_a_job_that_waits_for_long_gets_a_new_record_and_keeps_its_place() -> None:
+    async with desk() as it:
+        it.take(queued_job("old"), queued_job("young"))
+        for _ in range(80):
+            it.clock.now += 4.0
+            it.report(models=("noop@1",), finished=-1)  # a worker that is busy
+            await eventually(lambda: it.dispatcher._tidied == it.clock.now)
+        await eventually(lambda: it.ticket.count == 2)
+        copies = [Incoming(one.value, 2 + number, headers=(one.headers[0],)) for number, one in enumerate(it.wire.other)]
+        it.dispatcher.take("ordinary", copies, it.ticket)
+        window = it.dispatcher.scheduler.window
+        assert [window.find(("acme", name)).arrived for name in ("old", "young")] == [1000.0, 1000.0]  # type: ignore[union-attr]
 
 
 async def test_an_expired_job_ends_as_an_outcome_and_then_is_done() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from contracts.events import TIERS
+from streams.policy.overflow import Overflow
 from tests.unit.streams.policy.batching.world import MODELS, PARTITIONS, WAIT_S, FixedCaps, World, head
 
 if TYPE_CHECKING:
@@ -21,7 +23,8 @@ class Story:
     """A world and the dice that say what happens in it: a seeded generator, or hypothesis, which can shrink."""
 
     def __init__(self, make: type[Scheduler], dice: Random) -> None:
-        self.world = World(make(FixedCaps(), batch_wait_s=WAIT_S))
+        room = dice.choice([inf, 6, 12])
+        self.world = World(make(FixedCaps(), batch_wait_s=WAIT_S, overflow=Overflow(room, 2)), room)
         self.world.reassign([0, 1, 2, 0])
         self._dice = dice
         self._made = 0
@@ -46,6 +49,8 @@ class Story:
             self.something_arrives_or_not,
             self.the_scheduler_starts_over,
             self.the_stranded_are_moved,
+            self.what_waits_for_long_is_renewed,
+            self.overflow_takes_jobs_or_gives_them_back,
         ]
         for _ in range(steps):
             self._dice.choice(happenings)()
@@ -117,6 +122,15 @@ class Story:
     def the_scheduler_starts_over(self) -> None:
         if self._rarely():
             self.world.redeliver()
+
+    def what_waits_for_long_is_renewed(self) -> None:
+        self.world.renew()
+
+    def overflow_takes_jobs_or_gives_them_back(self) -> None:
+        if self.world.setting:
+            self.world.write_aside(0)
+        else:
+            self.world.pull()
 
     def the_stranded_are_moved(self) -> None:
         if self.world.moving:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING
 
 from contracts.events import TIERS, Tier
@@ -51,6 +52,8 @@ class Entry:
     """Done with in the present era; what was acknowledged stays so in the next."""
     plain: bool = True
     """Went through the window in its order: never delayed, doubled or put back."""
+    invited: bool = False
+    """Came from overflow, or stands for an older record."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -75,8 +78,13 @@ class TrueWorker:
 
 
 class World:
-    def __init__(self, scheduler: Scheduler) -> None:
+    def __init__(self, scheduler: Scheduler, room: float = inf) -> None:
+        """`room`: of the window, as the scheduler was told."""
         self.scheduler = scheduler
+        self.room = room
+        self.setting: list[list[tuple[Waiting, int]]] = []
+        """On their way to overflow."""
+        self.overflow: list[list[tuple[Tier, QueuedHead]]] = [[], []]
         self.now = 1000.0
         self.era = 0
         self.entries: dict[Tier, list[Entry]] = {tier: [] for tier in TIERS}
@@ -103,20 +111,21 @@ class World:
 
     # -- what happens
 
-    def queue(self, tier: Tier, head: QueuedHead) -> None:
-        entry = Entry(head=head, tier=tier, offset=len(self.entries[tier]))
+    def queue(self, tier: Tier, head: QueuedHead, *, invited: bool = False) -> None:
+        entry = Entry(head=head, tier=tier, offset=len(self.entries[tier]), plain=not invited, invited=invited)
         self.entries[tier].append(entry)
         self._deliver(entry)
 
     def _deliver(self, entry: Entry) -> None:
         head = entry.head
-        ticket = Ticket(entry=entry, era=self.era)
+        ticket, name = Ticket(entry=entry, era=self.era), (head.tenant, head.id)
         job = Waiting(
             head=head,
-            name=(head.tenant, head.id),
+            name=name,
             tier=entry.tier,
             offset=entry.offset,
-            arrived=self.now,
+            arrived=self.scheduler.overflow.came(entry.tier, name, self.now) if entry.invited else self.now,
+            invited=entry.invited,
             weight=float(head.resolved.count),
             body=b"x" * 10,
             ticket=ticket,
@@ -125,7 +134,66 @@ class World:
         for one in [*same, *([entry] if same else [])]:
             one.plain = False
         self.held[id(job)] = (job, ticket)
+        mine, all_of_it, aside = self._load(job)
         self._end(self.scheduler.arrive(job, self.now))
+        self.scheduler.horizon.read_to(entry.tier, entry.offset)
+        came_in = self._load(job)[0] > mine
+        if came_in and not same and not entry.invited and head.attempt == 1 and mine + 1 + all_of_it > self.room:
+            raise Violation(f"{head.tenant} has {mine} of {all_of_it} jobs in a window of {self.room}, and got one more")
+        if self._collect_aside() and not mine and not aside and all_of_it < self.room:
+            raise Violation(f"{head.tenant} has nothing in the window, and may not come in")
+
+    def _load(self, job: Waiting) -> tuple[int, int, bool]:
+        """Jobs of the same tenant and tier in the window, all of this tier, and whether any are elsewhere, going or coming."""
+        away, owner = self.away(), (job.tier, job.name[0])
+        here = [one for key, (one, _) in self.held.items() if key not in away and self.scheduler.window.holds(one)]
+        inside = [(one.tier, one.name[0]) for one in here if one.tier == job.tier]
+        outside = [(tier, head.tenant) for front in self.overflow for tier, head in front]
+        going = [(one.tier, one.name[0]) for group in self.setting for one, _ in group]
+        return inside.count(owner), len(inside), owner in [*outside, *going] or bool(self.moving)
+
+    def _collect_aside(self) -> bool:
+        aside = self.scheduler.set_aside()
+        if aside:
+            self.setting.append(aside)
+        return bool(aside)
+
+    def write_aside(self, index: int) -> None:
+        """Overflow takes what there was no room for."""
+        group = self.setting.pop(index)
+        for job, place in group:
+            self.overflow[place].append((job.tier, job.head))
+            self.scheduler.overflow.written(place, 1)
+        jobs = [job for job, _ in group]
+        self._end_flown(jobs, self.scheduler.moved(jobs, self.now))
+        self._collect_aside()
+
+    def pull(self) -> None:
+        """What may come back from overflow does."""
+        overflow, window = self.scheduler.overflow, self.scheduler.window
+        for place, front in enumerate(self.overflow):
+            while front:
+                tier, head = front[0]
+                owner = (tier, head.tenant)
+                overflow.met(owner, place)
+                if not overflow.invites(owner, window):
+                    break
+                if window.jobs[tier] >= self.room:
+                    raise Violation("a job was fetched from overflow for a full window")
+                del front[0]
+                overflow.left(owner, place)
+                if self.runs[head.id, head.attempt] or (head.tenant, head.id) in self.cancelled:
+                    continue  # the caller asks the job store
+                overflow.invite(owner)
+                self.queue(tier, head, invited=True)
+
+    def renew(self) -> None:
+        """Jobs that hold back commits are written again."""
+        renewed = self.scheduler.renewed(self.now)
+        if renewed:
+            self.moving.append(renewed)
+            for job in renewed:
+                self.queue(job.tier, job.head, invited=True)
 
     def _end(self, jobs: Iterable[Waiting]) -> None:
         for job in jobs:
@@ -216,6 +284,7 @@ class World:
     def move(self, index: int) -> None:
         jobs = self.moving.pop(index)
         self._end_flown(jobs, self.scheduler.moved(jobs, self.now))
+        self._collect_aside()
 
     def _end_flown(self, jobs: Iterable[Waiting], done: Iterable[Waiting]) -> None:
         """What flew over a change of era is nobody's any more; only later records of it can be done with."""
@@ -231,13 +300,16 @@ class World:
 
     def away(self) -> set[int]:
         """What has left the window for somewhere."""
-        groups = [*(formed.jobs for formed in self.flying), *self.telling, *self.moving]
+        setting = [[job for job, _ in group] for group in self.setting]
+        groups = [*(formed.jobs for formed in self.flying), *self.telling, *self.moving, *setting]
         return {id(job) for jobs in groups for job in jobs}
 
     def redeliver(self) -> None:
         """A new generation of the scheduler's own group: all that is not committed comes again."""
         self.era += 1
         self.scheduler.forget_jobs()
+        for place, front in enumerate(self.overflow):
+            self.scheduler.overflow.found(place, len(front))
         flown = self.away()
         self.held = {key: value for key, value in self.held.items() if key in flown}
         for tier in TIERS:
@@ -270,7 +342,7 @@ class World:
         """Let all that can happen happen; then nothing may be left."""
         self.reassign([0, 1, 2, 0])
         self.workers[0].models.append("absent")
-        for _ in range(20):
+        for _ in range(40):
             self.now += 1.0
             for number in range(len(self.workers)):
                 self.tell(number)
@@ -281,8 +353,11 @@ class World:
                 self.tell_expiry(0)
             while self.moving:
                 self.move(0)
+            while self.setting:
+                self.write_aside(0)
+            self.pull()
             self.finished = list(self.log)
-            if not self.held and not len(self.scheduler.window):
+            if not self.held and not len(self.scheduler.window) and not any(self.overflow):
                 break
         self._check_all_ended()
 
@@ -290,6 +365,8 @@ class World:
         entries = [entry for tier in TIERS for entry in self.entries[tier]]
         if left := [entry.head.id for entry in entries if not entry.ended]:
             raise Violation(f"never done with: {left}")
+        if any(self.overflow):
+            raise Violation("jobs were left in overflow while there was room")
         latest = {entry.head.id: max(e.head.attempt for e in entries if e.head.id == entry.head.id) for entry in entries}
         for job, attempt in latest.items():
             fate = self.runs[job, attempt] + ((job, attempt) in self.expired) + (("t", job) in self.cancelled)

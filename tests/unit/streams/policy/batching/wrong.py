@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 from contracts.events import TIERS, Tier
 from streams.policy.batching import Formed, Scheduler
 from streams.policy.crowd import Crowd
+from streams.policy.overflow import Overflow
 from streams.policy.turn import Turn, first
 from streams.policy.window import Waiting, Window
 from streams.policy.workers import Worker, Workers
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
     from contracts.work import WorkerReport
+    from streams.policy.overflow import Owner
 
 
 class DoneEarly(Scheduler):
@@ -206,7 +208,87 @@ class NeverRecovers(Scheduler):
         return min(self.caps.limit(lead.head), squeezed.weight / 2 if squeezed else CAP)
 
 
+class LetsAllIn(Scheduler):
+    """Has no end to its window."""
+
+    def arrive(self, job: Waiting, now: float) -> Sequence[Waiting]:
+        self.overflow.__class__ = NoEnd
+        return super().arrive(job, now)
+
+
+class NoEnd(Overflow):
+    def admits(self, job: Waiting, window: Window) -> bool:
+        del job, window
+        return True
+
+
+class FirstComeFirstServed(Scheduler):
+    """Fills the window with whoever comes first."""
+
+    def arrive(self, job: Waiting, now: float) -> Sequence[Waiting]:
+        self.overflow.__class__ = NoParts
+        return super().arrive(job, now)
+
+
+class NoParts(Overflow):
+    def admits(self, job: Waiting, window: Window) -> bool:
+        return job.invited or window.load[job.tier] < self._room
+
+
+class LosesWhatHasNoRoom(Scheduler):
+    """Takes it for done with."""
+
+    def set_aside(self) -> list[tuple[Waiting, int]]:
+        super().set_aside()
+        return []
+
+
+class ForgetsOverflow(Scheduler):
+    """Leaves jobs there that another scheduler set aside."""
+
+    def forget_jobs(self) -> None:
+        super().forget_jobs()
+        self.overflow.__class__ = OnlyMine
+
+
+class OnlyMine(Overflow):
+    def met(self, owner: Owner, partition: int) -> None:
+        """Nobody."""
+
+    def invites(self, owner: Owner, window: Window) -> int:
+        return super().invites(owner, window) if owner in self._home else 0
+
+
+class FetchesTooMuch(Scheduler):
+    """Calls back whatever is in overflow, though there is no room."""
+
+    def set_aside(self) -> list[tuple[Waiting, int]]:
+        self.overflow.__class__ = Impatient
+        return super().set_aside()
+
+
+class Impatient(Overflow):
+    def invites(self, owner: Owner, window: Window) -> int:
+        return super().invites(owner, window) or 1
+
+
+class LosesTheRenewed(Scheduler):
+    """Takes the new record of a job that waited for long for a double."""
+
+    def renewed(self, now: float) -> list[Waiting]:
+        renewed = super().renewed(now)
+        for job in renewed:
+            self._attempts[job.name] = job.head.attempt
+        return renewed
+
+
 WRONG = [
+    LetsAllIn,
+    FirstComeFirstServed,
+    LosesWhatHasNoRoom,
+    ForgetsOverflow,
+    FetchesTooMuch,
+    LosesTheRenewed,
     DoneEarly,
     ForgetsFlights,
     LosesRefused,

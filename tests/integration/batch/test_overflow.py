@@ -1,0 +1,61 @@
+"""More jobs of one tenant than the scheduler holds: they wait elsewhere, lose nothing, and keep nobody waiting."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.jobstore import open_jobs
+from streams.ports import Claim, Move
+from tests.support.eventually import eventually
+from tests.support.reporting_worker import ReportingWorker
+from tests.support.schedulers import queue, ran, system
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infra.settings import Settings
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+BACKLOG = 3000
+WINDOW = 200
+
+
+async def end(settings: Settings, id: str) -> None:
+    """The job is cancelled, as settle does it; nobody tells the scheduler."""
+    store = open_jobs(settings.store.jobs)
+    about = {"fingerprint": b"x", "source": "0@0@0", "submitted_at": time.time(), "model": "noop@1", "tier": "ordinary"}
+    await store.claim([Claim(tenant="acme", id=id, **about)])  # type: ignore[arg-type]
+    assert await store.move([Move(tenant="acme", id=id, to="cancelled", attempt=None, source="0@1", at=time.time())]) == ["won"]
+    await store.close()
+
+
+async def test_a_backlog_larger_than_the_window_runs_once_whoever_is_killed_and_others_pass_it(
+    bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    opened = system(bootstrap, topic_prefix, tmp_path, window_jobs=WINDOW, jobs=f"sqlite:///{tmp_path / 'jobs.db'}")
+    async with opened as (settings, scheduler, publisher), ReportingWorker(bootstrap, settings.topics, run_s=0.03) as worker:
+
+        async def other(name: str) -> None:
+            """A job of somebody else goes before nearly all of the backlog."""
+            await queue(publisher, settings, [name], tenant="other")
+            await eventually(lambda: worker.ran[(name, 1)], what="the other tenant's job ran")
+            assert len(worker.ran) < BACKLOG * 0.8
+
+        first = await scheduler()
+        await first.scheduling()
+        await queue(publisher, settings, [f"job-{number}" for number in range(BACKLOG)])
+        await eventually(lambda: len(worker.ran) > WINDOW, what="the backlog runs")
+        await other("other-1")
+        await end(settings, f"job-{BACKLOG - 1}")
+        await first.kill()
+        second = await scheduler()
+        await second.scheduling()
+        await other("other-2")
+        await eventually(lambda: len(worker.ran) >= BACKLOG + 1, within=60, what="all of the backlog ran")
+        assert {name: times for name, times in ran([worker]).items() if times > 1} == {}
+        assert set(ran([worker])) == {"other-1", "other-2", *(f"job-{number}" for number in range(BACKLOG - 1))}
+        assert await second.stop() == 0
