@@ -35,7 +35,7 @@ class Waiting:
 
 
 async def waiting(place: Place) -> list[Waiting]:
-    """Events not admitted, jobs parked, queued by tier, in overflow, batches not finished, outcomes not settled, in that order."""
+    """Events not admitted, jobs parked, queued by tier, in overflow, batches not finished, outcomes not settled."""
     topics = place.topics
     readers = {topics.jobs: topics.group("streams")}
     for pool in topics.pools:
