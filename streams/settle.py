@@ -22,22 +22,12 @@ from contracts.topics import Topics
 from contracts.work import Outcome, Verdict
 from streams.patience import patiently
 from streams.policy.ending import Ending, ending
-from streams.ports import JobStore, Move, Note
+from streams.ports import JobStore, Move, Note, ObjectRemover
 from streams.tell import Clock, Tell, letter, place_of, trace, when
 
 UNREADABLE = JobError(code="internal", message="event: is no outcome")
 _decode = msgspec.json.Decoder(Outcome).decode
 _decode_result = msgspec.json.Decoder(Result).decode
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settled:
-    """What a chunk leads to."""
-
-    records: list[Record]
-    """To be written together with the chunk's offsets."""
-    orphans: list[str]
-    """Object keys that no result names, to be removed before that."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,24 +51,34 @@ class Settle:
     """Decides on chunks of outcomes. The same chunk again leads to the same records."""
 
     def __init__(
-        self, *, store: JobStore, topics: Topics, clock: Clock, metrics: Metrics, version: str, catalog: Catalog
+        self,
+        *,
+        store: JobStore,
+        objects: ObjectRemover,
+        topics: Topics,
+        clock: Clock,
+        metrics: Metrics,
+        version: str,
+        catalog: Catalog,
     ) -> None:
         self._store = store
+        self._objects = objects
         self._tell = Tell(topics, "settle")
         self._clock = clock
         self._metrics = metrics
         self._version = version
         self._catalog = catalog
 
-    async def __call__(self, records: Sequence[Any]) -> Settled:
-        """The verdicts are durable when this returns; nothing is published yet."""
+    async def __call__(self, records: Sequence[Any]) -> list[Record]:
+        """To be written together with the chunk's offsets. The verdicts are durable when this returns."""
         chunk = self._read(records)
         verdicts = await self._verdicts(chunk.cases)
         counted = [case for case, verdict in zip(chunk.cases, verdicts, strict=True) if verdict != "late"]
         late = [case for case, verdict in zip(chunk.cases, verdicts, strict=True) if verdict == "late"]
         told = [record for case in counted for record in self._records(case)]
         self._count(counted, late)
-        return Settled(records=told + chunk.unreadable, orphans=await self._orphans(late))
+        await self._remove_objects(late)
+        return told + chunk.unreadable
 
     def _read(self, records: Sequence[Any]) -> _Chunk:
         chunk = _Chunk()
@@ -111,6 +111,12 @@ class Settle:
             yield self._tell.dead(end.dead, context)
         if end.retry:
             yield self._tell.queued(end.retry, context)
+
+    async def _remove_objects(self, late: Iterable[Case]) -> None:
+        # Before the chunk is committed: nobody looks at these outcomes again.
+        orphans = await self._orphans(late)
+        if orphans:
+            await self._objects.remove(orphans)
 
     async def _orphans(self, late: Iterable[Case]) -> list[str]:
         """Objects of runs that came too late, without those that the job's result names: an outcome may be told twice."""

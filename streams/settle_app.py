@@ -16,14 +16,17 @@ from infra.jobstore import open_jobs
 from infra.objects.connect import open_objects
 from infra.observe import observe
 from infra.settings import Settings, read_settings
-from streams.ports import ObjectRemover
+from streams.late_objects import LateObjects
 from streams.process import main
 from streams.settle import Settle
 from streams.transactions.lane import Lane
 from streams.transactions.lanes import Lanes, new_consumer, transactional
 
+LEAVE_S = 5.0
+"""For what the object store is still to remove when this process is told to leave."""
 
-def new_lanes(settings: Settings, consumer: AIOKafkaConsumer, settle: Settle, remover: ObjectRemover, metrics: Metrics) -> Lanes:
+
+def new_lanes(settings: Settings, consumer: AIOKafkaConsumer, settle: Settle, metrics: Metrics) -> Lanes:
     """The pipeline: consumer → lane (settle, transaction) for each partition."""
     kafka = settings.kafka
     group = settings.topics.group("settle")
@@ -34,7 +37,6 @@ def new_lanes(settings: Settings, consumer: AIOKafkaConsumer, settle: Settle, re
             group=group,
             settle=settle,
             new_producer=transactional(kafka.brokers),
-            remover=remover,
             metrics=metrics,
             fenced_pause_s=kafka.session_timeout_s,
         )
@@ -54,9 +56,10 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     metrics = Metrics()
     topics = settings.topics
     store = open_jobs(settings.store.jobs, settings.cassandra)
-    remover = open_objects(settings.store.objects, fallback=settings.store.fallback, metrics=metrics)
+    objects = LateObjects(open_objects(settings.store.objects, fallback=settings.store.fallback, metrics=metrics))
     settle = Settle(
         store=store,
+        objects=objects,
         topics=topics,
         clock=time.time,
         metrics=metrics,
@@ -64,7 +67,7 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
         catalog=open_catalog(settings.models),
     )
     consumer = new_consumer(settings.kafka.brokers, topics.group("settle"), settings.kafka.session_timeout_s)
-    lanes = new_lanes(settings, consumer, settle, remover, metrics)
+    lanes = new_lanes(settings, consumer, settle, metrics)
     consumer.subscribe([topics.outcomes], listener=lanes)
     async with observe("settle", settings.observe, ready=lambda: lanes.ready):
         try:
@@ -74,6 +77,7 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
         finally:
             await lanes.stop()
             await consumer.stop()
+            await objects.close(LEAVE_S)
             await store.close()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -29,14 +29,6 @@ from streams.tell import Clock, Tell, trace
 
 _parked = Decoder(Parked)
 _job = Decoder(QueuedJob)
-
-
-@dataclass(kw_only=True, slots=True)
-class Released:
-    """What a chunk leads to."""
-
-    records: list[Record] = field(default_factory=list)
-    orphans: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,28 +52,28 @@ class Release:
         self._clock = clock
         self._metrics = metrics
 
-    async def __call__(self, records: Sequence[Any]) -> Released:
+    async def __call__(self, records: Sequence[Any]) -> list[Record]:
         """Where they go next; nothing is published yet."""
-        released = Released()
+        released: list[Record] = []
         wall = self._clock()
         cases = list(self._read(records, released, wall))
-        released.records += [self._park(case, wall) for case in cases if case.wait_s > EARLY_S]
+        released += [self._park(case, wall) for case in cases if case.wait_s > EARLY_S]
         due = [case for case in cases if case.wait_s <= EARLY_S]
         wanted = await self._wanted(due)
-        released.records += await self._let_in(wanted, wall)
+        released += await self._let_in(wanted, wall)
         return released
 
-    def _read(self, records: Iterable[Any], released: Released, wall: float) -> Iterable[Case]:
+    def _read(self, records: Iterable[Any], released: list[Record], wall: float) -> Iterable[Case]:
         now = self._gate.limiter.now()
         for record in records:
             try:
                 parked = _parked(record.value)
                 job = _job(parked.job)
             except Invalid as error:
-                released.records.append(self._tell.outcome(unreadable(record, error, wall)))
+                released.append(self._tell.outcome(unreadable(record, error, wall)))
                 continue
             if job.deadline is not None and job.deadline <= wall:
-                released.records.append(self._tell.outcome(expired(job, wall), trace(record)))
+                released.append(self._tell.outcome(expired(job, wall), trace(record)))
             else:
                 yield Case(record, parked, job, parked.start_at - now)
 

@@ -30,13 +30,6 @@ SHOW_S = 1.0
 """Between looks at how many are parked, and at the clock."""
 
 
-class Nothing:
-    """A lane that makes nothing which could be left over."""
-
-    async def remove(self, keys: Any) -> None:
-        """Never asked to."""
-
-
 class Releasing:
     """Release in a process, from `start` to `stop`."""
 
@@ -59,7 +52,6 @@ class Releasing:
             group=group,
             settle=release,
             new_producer=transactional(brokers),
-            remover=Nothing(),
             metrics=metrics,
             fenced_pause_s=session_timeout_s,
         )

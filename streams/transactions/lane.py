@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from contracts.metrics import Metrics
 from contracts.publish import discard, write
-from streams.ports import ObjectRemover
+from contracts.records import Record
 
 log = logging.getLogger(__name__)
 
@@ -26,15 +26,6 @@ POLL_MS = 1000
 """How long to wait for records at a time; one that arrives ends the wait."""
 
 
-class Decided(Protocol):
-    """See `streams.settle.Settled`."""
-
-    @property
-    def records(self) -> Sequence[Any]: ...
-    @property
-    def orphans(self) -> Sequence[str]: ...
-
-
 class Lane:
     """Works through one assigned partition until it is stopped. Broken or fenced, it starts over from the last commit."""
 
@@ -44,9 +35,8 @@ class Lane:
         *,
         consumer: Any,
         group: str,
-        settle: Callable[[Sequence[Any]], Awaitable[Decided]],
+        settle: Callable[[Sequence[Any]], Awaitable[Sequence[Record]]],
         new_producer: Callable[[str], AIOKafkaProducer],
-        remover: ObjectRemover,
         metrics: Metrics,
         fenced_pause_s: float,
     ) -> None:
@@ -57,7 +47,6 @@ class Lane:
         self._group = group
         self._settle = settle
         self._new_producer = new_producer
-        self._remover = remover
         self._took = metrics.stage_time.labels(stage)
         self._name = f"{stage} {partition.topic}[{partition.partition}]"
         self._fenced_pause_s = fenced_pause_s
@@ -121,24 +110,12 @@ class Lane:
         if not records:
             return
         with self._took.time():
-            decided = await self._settle(records)
-            # Before the commit: nobody looks at these outcomes again, and their verdicts are durable already.
-            if decided.orphans:
-                await self._remove(decided.orphans)
-            await self._commit(producer, decided, records[-1].offset + 1)
+            await self._commit(producer, await self._settle(records), records[-1].offset + 1)
 
-    async def _commit(self, producer: AIOKafkaProducer, decided: Decided, offset: int) -> None:
+    async def _commit(self, producer: AIOKafkaProducer, decided: Sequence[Record], offset: int) -> None:
         await producer.begin_transaction()
         await asyncio.gather(
-            write(producer, decided.records),
+            write(producer, decided),
             producer.send_offsets_to_transaction({self._partition: offset}, self._group),
         )
         await producer.commit_transaction()
-
-    async def _remove(self, keys: Sequence[str]) -> None:
-        try:
-            await self._remover.remove(keys)
-        except Exception:  # best effort: an object too many costs room, a lane that stops costs every job
-            log.warning("%d objects of late runs were not removed", len(keys), exc_info=True)
-        else:
-            log.info("removed %d objects of late runs", len(keys))

@@ -92,7 +92,7 @@ def offsets_apart() -> None:
 
     async def commit(self: Any, producer: Any, decided: Any, offset: int) -> None:
         await producer.begin_transaction()
-        await write(producer, decided.records)
+        await write(producer, decided)
         await producer.commit_transaction()
         await asyncio.sleep(1.0)
         await producer.begin_transaction()
@@ -110,4 +110,4 @@ def late_objects_kept() -> None:
     async def nothing(_self: Any, _keys: Any) -> None:
         return
 
-    swap("streams.transactions.lane:Lane._remove", lambda _: nothing)
+    swap("streams.late_objects:LateObjects.remove", lambda _: nothing)

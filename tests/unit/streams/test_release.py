@@ -88,7 +88,7 @@ class World:
                 due = []
                 while line and _look_at(line[0]) <= self.now:
                     due.append(Lying(line.popleft()))
-                self.put((await self.release(due)).records if due else [])
+                self.put(await self.release(due) if due else [])
         self.now = end
 
 
@@ -167,7 +167,7 @@ async def test_a_record_that_is_no_parked_job_is_kept_and_holds_nobody_up() -> N
     world = World()
     parked = park(Tell(TOPICS, "admit"), Parked(start_at=0, look_at=0, job=msgspec.Raw(b"{}")), queued_job("a"), 5.0, 0.0, None)
     for value in (b"{nope", None, parked.value):
-        world.put((await world.release([Lying(value)])).records)
+        world.put(await world.release([Lying(value)]))
     assert [(one.state, one.silent) for one in world.outcomes] == [("rejected", True)] * 3
 
 

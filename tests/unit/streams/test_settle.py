@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -9,11 +10,12 @@ from prometheus_client import CollectorRegistry
 from contracts.codec import encode
 from contracts.events import Dead, JobError, Result, Status
 from contracts.metrics import Metrics
+from contracts.records import Record
 from contracts.topics import Topics
 from contracts.work import Outcome, QueuedJob
 from infra.jobstore.memory import MemoryJobs
 from streams.ports import Claim
-from streams.settle import Settle, Settled
+from streams.settle import Settle
 from tests.support.bad_jobs import USED
 from tests.support.outcomes import POISON, cancelled, failure, success
 
@@ -32,14 +34,31 @@ class Told:
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
+@dataclass
+class Objects:
+    """Implements streams.ports.ObjectRemover."""
+
+    removed: list[str] = field(default_factory=list)
+
+    async def remove(self, keys: Sequence[str]) -> None:
+        self.removed += keys
+
+
 class Bench:
     """Settle on a store in memory, with jobs a, b and c claimed."""
 
     def __init__(self) -> None:
         self.metrics = Metrics(CollectorRegistry())
         self.store = MemoryJobs()
+        self.objects = Objects()
         self.settle = Settle(
-            store=self.store, topics=TOPICS, clock=lambda: 20.0, metrics=self.metrics, version="0.1.0", catalog=USED
+            store=self.store,
+            objects=self.objects,
+            topics=TOPICS,
+            clock=lambda: 20.0,
+            metrics=self.metrics,
+            version="0.1.0",
+            catalog=USED,
         )
 
     async def claimed(self) -> Bench:
@@ -51,7 +70,7 @@ class Bench:
         )
         return self
 
-    async def told(self, *outcomes: Outcome | bytes, offset: int = 0) -> Settled:
+    async def told(self, *outcomes: Outcome | bytes, offset: int = 0) -> list[Record]:
         values = [one if isinstance(one, bytes) else encode(one) for one in outcomes]
         return await self.settle([Told(value, offset + n) for n, value in enumerate(values)])
 
@@ -62,8 +81,8 @@ def rejected(source: str = "jobs/0@5") -> Outcome:
     return Outcome(id="x", tenant="acme", state="rejected", at=1.0, error=error, source=source, dead=dead)
 
 
-def of(settled: Settled, topic: str, kind: type[Any]) -> list[Any]:
-    return [msgspec.json.decode(one.value or b"", type=kind) for one in settled.records if one.topic == topic]
+def of(settled: list[Record], topic: str, kind: type[Any]) -> list[Any]:
+    return [msgspec.json.decode(one.value or b"", type=kind) for one in settled if one.topic == topic]
 
 
 async def test_a_success_is_one_result_and_one_status() -> None:
@@ -72,7 +91,7 @@ async def test_a_success_is_one_result_and_one_status() -> None:
     (status,) = of(settled, "status", Status)
     assert (result.id, result.state, result.outputs[0].key) == ("a", "succeeded", "a/1")
     assert (status.state, status.at) == ("succeeded", 10.0)
-    assert len(settled.records) == 2
+    assert len(settled) == 2
 
 
 async def test_the_store_keeps_the_very_bytes_of_the_result() -> None:
@@ -80,34 +99,34 @@ async def test_the_store_keeps_the_very_bytes_of_the_result() -> None:
     settled = await bench.told(success())
     row = await bench.store.get("acme", "a")
     assert row is not None
-    assert [one.value for one in settled.records if one.topic == "results"] == [row.result]
+    assert [one.value for one in settled if one.topic == "results"] == [row.result]
 
 
 async def test_a_chunk_settled_again_after_a_crash_is_told_in_the_same_bytes() -> None:
     bench = await Bench().claimed()
     chunk = (success("a"), failure("b"), rejected(), failure("c", error=POISON), success("a", key="a/2"))
     first = await bench.told(*chunk)
-    assert (await bench.told(*chunk)).records == first.records
+    assert await bench.told(*chunk) == first
 
 
-async def test_the_second_outcome_of_a_job_is_dropped_and_its_objects_are_orphans() -> None:
-    settled = await (await Bench().claimed()).told(success(key="a/1"), success(key="a/2"))
+async def test_the_second_outcome_of_a_job_is_dropped_and_its_objects_are_removed_before_the_chunk_is_committed() -> None:
+    bench = await Bench().claimed()
+    settled = await bench.told(success(key="a/1"), success(key="a/2"))
     assert [one.outputs[0].key for one in of(settled, "results", Result)] == ["a/1"]
-    assert settled.orphans == ["a/2"]
+    assert bench.objects.removed == ["a/2"], "nobody will ever look at this chunk again"
 
 
 async def test_an_outcome_told_twice_does_not_cost_the_winner_its_objects() -> None:
-    settled = await (await Bench().claimed()).told(success(), success())
-    assert len(of(settled, "results", Result)) == 1
-    assert settled.orphans == []
+    bench = await Bench().claimed()
+    assert len(of(await bench.told(success(), success()), "results", Result)) == 1
+    assert bench.objects.removed == []
 
 
 async def test_a_success_after_a_cancel_is_dropped_with_all_its_objects() -> None:
     bench = await Bench().claimed()
     await bench.told(cancelled())
-    settled = await bench.told(success(), offset=1)
-    assert settled.records == []
-    assert settled.orphans == ["a/1"]
+    assert await bench.told(success(), offset=1) == []
+    assert bench.objects.removed == ["a/1"]
 
 
 async def test_a_retryable_failure_queues_the_next_attempt_once() -> None:
@@ -122,7 +141,7 @@ async def test_a_retryable_failure_queues_the_next_attempt_once() -> None:
 async def test_a_failure_of_an_attempt_that_was_given_up_queues_nothing() -> None:
     bench = await Bench().claimed()
     await bench.told(failure())
-    assert (await bench.told(failure(attempt=1), offset=1)).records == []
+    assert await bench.told(failure(attempt=1), offset=1) == []
 
 
 async def test_a_job_that_keeps_failing_ends_with_a_result_and_a_dead_letter() -> None:
