@@ -124,10 +124,11 @@ class Backlog:
         self._waiting.remove(item)
         self._note()
 
-    def drop(self, item: Item) -> None:
-        """Nothing is left of it: its file was damaged."""
+    async def drop(self, item: Item) -> None:
+        """It is of no use: its file, or an output in it, is damaged."""
         if item.slip and item in self._kept.get(item.slip.spot, []):
             self._kept[item.slip.spot].remove(item)
+            await self._spool.set_aside(item.slip)
 
     async def sweep(self, expects: Expects) -> None:
         """Let go of what was told of batches that will not come to us again: committed, or another worker's."""

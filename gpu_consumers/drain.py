@@ -62,17 +62,17 @@ class Drain:
             return parcel.with_urls(await self._patiently(parcel))
         except (DamagedParcel, DamagedObject):
             # Without a flight the batch comes again, to whoever has its partition, and is run again.
-            self._backlog.drop(item)
+            await self._backlog.drop(item)
             flight = item.flight
             return self._teller.damaged(flight, item.slip.places) + flight.unreadable if flight and not flight.lost else []
 
     async def _patiently(self, parcel: Parcel) -> list[str]:
         for pause in pauses():
+            self._hurry.clear()
             try:
                 return await self._uploader.store(parcel.objects)
             except ObjectsUnavailable as error:
                 log.warning("%d objects stay in the spool (%s), again in %.1f s", len(parcel.objects), error, pause)
-            self._hurry.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._hurry.wait()

@@ -116,6 +116,11 @@ class Spool:
         """A parcel that is there. Raises DamagedParcel, after it was set aside."""
         return await asyncio.to_thread(self.read_now, slip)
 
+    async def set_aside(self, slip: Slip) -> None:
+        """It cannot be used, though it is whole."""
+        if slip.name in self._sizes:
+            await asyncio.to_thread(self._set_aside, slip.name, "an output in it is damaged")
+
     async def remove(self, slips: Iterable[Slip]) -> None:
         """These are needed no more. One that cannot be removed is delivered again some day, which does no harm."""
         await asyncio.to_thread(self.remove_now, list(slips))
@@ -136,7 +141,7 @@ class Spool:
         try:
             return unpack(self._disk.read(self._folder / slip.name))
         except (DamagedParcel, OSError) as error:
-            self._set_aside(slip.name, error)
+            self._set_aside(slip.name, _why(error))
             raise DamagedParcel("a parcel in the spool") from None
 
     def remove_now(self, slips: Iterable[Slip]) -> None:
@@ -168,7 +173,7 @@ class Spool:
         named = _NAME.fullmatch(name)
         if named is None:
             if not name.endswith(DAMAGED):
-                self._set_aside(name, None)
+                self._set_aside(name, "it is none of ours")
             return []
         return self._checked(name, int(named[1]) / 1e9)
 
@@ -177,13 +182,16 @@ class Spool:
             data = self._disk.read(self._folder / name)
             parcel = unpack(data)
         except (DamagedParcel, OSError) as error:
-            self._set_aside(name, error)
+            self._set_aside(name, _why(error))
             return []
         return [Slip(name=name, size=len(data), at=at, spot=parcel.spot, places=parcel.places)]
 
-    def _set_aside(self, name: str, error: Exception | None) -> None:
+    def _set_aside(self, name: str, why: str | None) -> None:
         self._sizes.pop(name, None)
-        why = (error.strerror if isinstance(error, OSError) else str(error)) if error else "it is none of ours"
         log.error("a file in the spool is set aside: %s", why, extra={"file": name})
         with contextlib.suppress(OSError):
             self._disk.rename(self._folder / name, self._folder / f"{name}{DAMAGED}")
+
+
+def _why(error: Exception) -> str | None:
+    return error.strerror if isinstance(error, OSError) else str(error)  # an OSError's text has the path in it

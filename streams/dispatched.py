@@ -99,8 +99,8 @@ async def _reader(brokers: Reach, group: str | None) -> AsyncIterator[Any]:
         max_partition_fetch_bytes=MAX_RECORD_BYTES // 4,
         fetch_max_wait_ms=POLL_MS,
     )
-    await reader.start()
     try:
+        await reader.start()
         yield reader
     finally:
         await reader.stop()

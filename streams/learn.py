@@ -109,8 +109,8 @@ class Learning:
     async def _read_on(self) -> None:
         reader = AIOKafkaConsumer(**client_options(self._brokers), enable_auto_commit=False, auto_offset_reset="earliest")
         place = TopicPartition(self._topic, 0)
-        await reader.start()
         try:
+            await reader.start()
             reader.assign([place])
             end = (await reader.end_offsets([place]))[place]
             while True:

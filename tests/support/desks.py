@@ -22,7 +22,7 @@ from gpu_consumers.disk import LocalDisk
 from gpu_consumers.drain import Drain
 from gpu_consumers.flight import Flight, Source, open_batch
 from gpu_consumers.frames import File, Made, Told, Unmade
-from gpu_consumers.ports import NoSuchObject, ObjectsUnavailable, StoredObject
+from gpu_consumers.ports import DamagedObject, NoSuchObject, ObjectsUnavailable, StoredObject
 from gpu_consumers.spool import Disk, Spool
 from gpu_consumers.upload import Uploader
 from tests.support.batches import batch, queued
@@ -34,6 +34,7 @@ class Memory:
 
     held: dict[str, bytes] = field(default_factory=dict)
     down: bool = False
+    damaged: bool = False
     failures: int = 0
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -42,6 +43,8 @@ class Memory:
         if self.failures or self.down:
             self.failures = max(0, self.failures - 1)
             raise ObjectsUnavailable("down")
+        if self.damaged:
+            raise DamagedObject("an output is not what its sha256 says")
         self.held |= {one.key: one.body for one in objects}
         return [f"memory:{one.key}" for one in objects]
 

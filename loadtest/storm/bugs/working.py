@@ -82,7 +82,7 @@ def spool_file_lost() -> None:
     _object_store_away_now_and_then()
 
     async def stored(self: Any, item: Any) -> list[Any]:
-        self._backlog.drop(item)
+        await self._backlog.drop(item)
         return []
 
     swap("gpu_consumers.drain:Drain._stored", lambda _: stored)

@@ -156,6 +156,18 @@ async def test_outputs_damaged_under_a_run_in_hand_fail_its_jobs_for_a_retry(tmp
         assert all(b'"id"' in bytes(one.queued) for one in lost), "enough to queue them again"
 
 
+async def test_outputs_that_the_store_finds_damaged_fail_their_jobs_and_are_set_aside(tmp_path: Path) -> None:
+    async with desk(tmp_path, store=Memory(down=True)) as at:
+        one = flight()
+        at.delivery.put(one, told(one))
+        await spooled(at, 1)
+        at.store.down, at.store.damaged = False, True
+        await eventually(lambda: at.done == [1])
+        assert [one.state for one in at.ledger.outcomes] == ["failed", "failed"]
+        assert [one.suffix for one in tmp_path.iterdir()] == [".damaged"], "the next life would try it again, and the one after"
+        assert at.spool.files == 0
+
+
 async def test_a_full_spool_takes_nothing_more_and_loses_nothing(tmp_path: Path) -> None:
     async with desk(tmp_path, store=Memory(down=True), max_files=2) as at:
         runs = [flight(number) for number in (1, 2, 3)]
