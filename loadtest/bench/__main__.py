@@ -17,8 +17,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from loadtest.bench.jobs import sample_body
 from loadtest.bench.passthrough import PARTITIONS, measure_passthrough
 from loadtest.bench.queues import jobs_per_second
-from loadtest.bench.report import Report, machine, page, percentiles, write_report
+from loadtest.bench.report import Report, file_system, machine, page, percentiles, write_report
 from loadtest.bench.system import Throughput, measure_latency, measure_throughput, running
+
+WARM = 10_000
+"""Jobs before anything is measured: a broker that has just started interprets most of its code, and compiles the rest."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -37,7 +40,7 @@ def _say(text: str) -> None:
 async def _bench(args: argparse.Namespace, up: Mapping[str, Any]) -> Report:
     rounds: list[Throughput] = []
     speed: dict[str, list[float]] = {"darkroom": [], "celery": [], "dramatiq": [], "pass-through": []}
-    await measure_throughput(up, "warm", 1000)
+    await measure_throughput(up, "warm", WARM)
     await _make_topics(up["bootstrap_servers"], ["bench.in", "bench.out"])
     for number in range(args.rounds):
         rounds.append(await measure_throughput(up, f"r{number}-{uuid4().hex[:6]}", args.jobs))
@@ -51,7 +54,7 @@ async def _bench(args: argparse.Namespace, up: Mapping[str, Any]) -> Report:
     waits = await measure_latency(up, f"open-{uuid4().hex[:6]}", rate, args.seconds)
     return Report(
         command=f"python -m loadtest.bench --jobs {args.jobs} --rounds {args.rounds} --seconds {args.seconds:g}",
-        machine=machine(),
+        machine=f"{machine()}, data on {file_system(Path(tempfile.gettempdir()))}",
         jobs=args.jobs,
         throughput=speed,
         cpu_us={name: median(one.cpu_us[name] for one in rounds) for name in rounds[0].cpu_us},

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 import msgspec
+import psutil
 from msgspec import Struct
 from PIL import Image, ImageDraw, ImageFont
 
@@ -33,6 +34,12 @@ def machine() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
     return f"{os.cpu_count()} cores ({model}), Python {platform.python_version()}, Linux {platform.release()}"
+
+
+def file_system(folder: Path) -> str:
+    """The kind of file system a folder is on: a job makes a file, and what that costs differs tenfold."""
+    mounts = {Path(one.mountpoint): one.fstype for one in psutil.disk_partitions(all=True)}
+    return next((mounts[one] for one in (folder.resolve(), *folder.resolve().parents) if one in mounts), "unknown")
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
