@@ -289,7 +289,7 @@ class Scheduler:
 
     def _take(self, turn: Turn, worker: Worker, now: float) -> Formed:
         lead, paid = turn.job, list[float]()
-        bill, limit = self._bill(lead, worker), self._limit(lead, worker, now)
+        bill, limit = self._bill(lead, worker, now), self._limit(lead, worker, now)
 
         def take(job: Waiting) -> None:
             self._take_off(job)
@@ -300,17 +300,18 @@ class Scheduler:
         shares.turn(turn.share)
         take(lead)
         shares.expect(bill.seconds * limit / lead.weight)
-        jobs = fill(lead, self.window, limit, now, take) if limit > lead.weight and bill.pays() else [lead]
+        jobs = fill(lead, self.window, limit, now, take, bill.in_time) if limit > lead.weight and bill.pays() else [lead]
         self.window.ran(lead, bill.seconds, now)
         self.floor.served(lead.tier, bill.seconds, self.window.jobs, out_of_turn=turn.out_of_turn)
         partition = self.workers.reserve(worker, model=lead.head.model, least_s=bill.least_s, now=now)
         return Formed(jobs=jobs, worker=worker.name, partition=partition, paid=paid, seconds=bill.seconds)
 
-    def _bill(self, lead: Waiting, worker: Worker) -> Bill:
+    def _bill(self, lead: Waiting, worker: Worker, now: float) -> Bill:
         if self._costs is None:
             return Prices()
         model, device = lead.head.model, worker.report.device
-        return Predicted(self._costs, lead, device, 0.0 if worker.holds(model) else self._costs.load_s(model, device))
+        load_s = 0.0 if worker.holds(model) else self._costs.load_s(model, device)
+        return Predicted(self._costs, lead, device, load_s, worker.begins(now))
 
     def _take_off(self, job: Waiting) -> None:
         self.window.remove(job)

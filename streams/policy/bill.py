@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 from streams.policy.cost import Costs, Estimate, Work, work_of
@@ -14,7 +15,11 @@ PAYS = 0.95
 then is less than what its first job loses by waiting for the second to end."""
 
 GUESS = 0.5
-"""Relative error of a prediction above which it says nothing about whether batching pays: only trying does."""
+"""Relative error of a prediction above which it says nothing about whether batching pays, or makes somebody late: only
+trying does."""
+
+TOLD_S = 0.05
+"""From a batch's last step to the result of its jobs."""
 
 TRIED_AGAIN = 50
 """One in so many batches is filled though it does not pay, or nobody would ever measure that by now it does."""
@@ -37,6 +42,10 @@ class Bill(Protocol):
         """A job joins: what the batch takes longer because of it, which is what it pays."""
         ...
 
+    def in_time(self, job: Waiting) -> bool:
+        """Whether everybody's deadline is met with this job, too, as far as it could be met at all."""
+        ...
+
     def pays(self) -> bool:
         """Whether another job like the first costs less in its company than alone."""
         ...
@@ -56,6 +65,11 @@ class Prices:
         self.seconds += job.head.price_s
         return job.head.price_s
 
+    def in_time(self, job: Waiting) -> bool:
+        """See `Bill`."""
+        del job
+        return True
+
     def pays(self) -> bool:
         """See `Bill`."""
         return True
@@ -64,23 +78,47 @@ class Prices:
 class Predicted:
     """By the cost model. Who leads pays for the start, and for loading the model if need be; who joins, for what it adds."""
 
-    def __init__(self, costs: Costs, lead: Waiting, device: str, load_s: float) -> None:
+    def __init__(self, costs: Costs, lead: Waiting, device: str, load_s: float, begins: float = 0.0) -> None:
+        """`begins`: when the worker can turn to it."""
         self._costs = costs
         self._model, self._key, self._device = lead.head.model, lead.head.batch_key, device
         self._lead = lead
         self._work: Work | None = None
         self._load_s = load_s
+        self._begins = begins + TOLD_S
         self._error = 0.0
+        self._until = inf
+        """When it has to be done for those in it whose deadline can be met."""
+        self._next: tuple[Waiting, Work, Estimate] | None = None
         self.seconds = 0.0
 
     def add(self, job: Waiting) -> float:
         """See `Bill`."""
-        more = work_of(job.head.resolved)
-        self._work = more if self._work is None else self._work.plus(more)
+        _, self._work, estimate = self._with(job)
         before = self.seconds
-        run_s, self._error, _ = self._estimate(self._work)
-        self.seconds = self._load_s + run_s
+        self.seconds, self._error = self._load_s + estimate.seconds, estimate.error
+        deadline = job.head.deadline
+        if deadline is not None and self._begins + self.seconds <= deadline:
+            self._until = min(self._until, deadline)
         return self.seconds - before
+
+    def in_time(self, job: Waiting) -> bool:
+        """See `Bill`."""
+        deadline = job.head.deadline
+        until = self._until if deadline is None else min(self._until, deadline)
+        if until == inf:
+            return True
+        run_s, error, _ = self._with(job)[2]
+        return self._begins + self._load_s + run_s * (1 + (error if error <= GUESS else 0.0)) <= until
+
+    def _with(self, job: Waiting) -> tuple[Waiting, Work, Estimate]:
+        """The batch with this job; remembered, as who is asked about is added next."""
+        known = self._next
+        if known is None or known[0] is not job:
+            more = work_of(job.head.resolved)
+            work = more if self._work is None else self._work.plus(more)
+            self._next = known = (job, work, self._estimate(work))
+        return known
 
     @property
     def least_s(self) -> float:

@@ -20,6 +20,9 @@ MISFITS = 16
 """Jobs too large for the room that is left that are passed over in search of smaller ones, so that a look stays short."""
 
 
+InTime = Callable[[Waiting], bool]
+
+
 class Caps(Protocol):
     """What limits the size of a batch. The seam for learned limits."""
 
@@ -61,12 +64,15 @@ def _branches(guidance: float) -> int:
     return 2 if guidance > 1 else 1
 
 
-def fill(lead: Waiting, window: Window, limit: float, now: float, take: Callable[[Waiting], None]) -> list[Waiting]:
+def fill(
+    lead: Waiting, window: Window, limit: float, now: float, take: Callable[[Waiting], None], in_time: InTime
+) -> list[Waiting]:
     """The batch of `lead`, which has left the window, and of jobs with its key, by tier and turn, until the limit is reached.
 
-    `take` lets a job leave the window, and charges it: who has just got a job in has to wait for the others.
+    `take` lets a job leave the window, and charges it: who has just got a job in has to wait for the others. `in_time`:
+    whether nobody is late because of a job.
     """
-    filling = _Filling([lead], limit - lead.weight, MAX_BATCH_BYTES - len(lead.body))
+    filling = _Filling([lead], limit - lead.weight, MAX_BATCH_BYTES - len(lead.body), in_time)
     for tier, crowd in window.companions(lead.key).items():
         while filling.wants_more() and (line := crowd.front()) is not None:
             # A less important tier only takes what room is left over; within the tier others wait for their turn.
@@ -93,9 +99,10 @@ def _may_join(window: Window, tier: Tier, share: Share) -> bool:
 class _Filling:
     """A batch that has room."""
 
-    __slots__ = ("batch", "misfits", "room", "space")
+    __slots__ = ("_in_time", "batch", "misfits", "room", "space")
 
-    def __init__(self, batch: list[Waiting], room: float, space: int) -> None:
+    def __init__(self, batch: list[Waiting], room: float, space: int, in_time: InTime) -> None:
+        self._in_time = in_time
         self.batch = batch
         self.room = room
         self.space = space
@@ -107,7 +114,7 @@ class _Filling:
 
     def fits(self, job: Waiting) -> bool:
         """Whether it does; then it is in."""
-        if job.weight > self.room or len(job.body) >= self.space:
+        if job.weight > self.room or len(job.body) >= self.space or not self._in_time(job):
             return False
         self.batch.append(job)
         self.room -= job.weight

@@ -65,6 +65,10 @@ class Worker:
         """When it is to get another batch: at once if it has none, else shortly before it may need one."""
         return self.through_at - AHEAD_S if self.outstanding else -inf
 
+    def begins(self, now: float) -> float:
+        """When it may turn to another batch."""
+        return max(now, self.through_at) if self.outstanding else now
+
     def limit(self, key: str, now: float) -> float:
         """The largest batch of this key that its device is trusted with."""
         squeezed = self.report.squeezed.get(key)
@@ -138,7 +142,7 @@ class Workers:
         partition = owned[0] if len(owned) == 1 else min(owned, key=lambda one: (self._in(worker, one), one))
         self._pending[partition] = self._pending.get(partition, 0) + 1
         self._served += 1
-        worker.through_at = max(worker.through_at if worker.outstanding else now, now) + least_s
+        worker.through_at = worker.begins(now) + least_s
         worker.outstanding, worker.served, worker.last_s = worker.outstanding + 1, self._served, least_s
         worker.coming.append(model)
         return partition

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from streams.policy import bill, workers
 from streams.policy.batching import Scheduler
 from tests.unit.streams.policy.binding.pool import LOAD_S, Pool
+
+if TYPE_CHECKING:
+    from contracts.events import Tier
 
 A, B = "a@1", "b@1"
 
@@ -125,6 +130,38 @@ def test_a_batch_is_filled_only_where_that_was_measured_to_pay(base_s: float, ro
     pool.report(0, held=[A])
     pool.add(A, 8)
     assert pool.batches()[0] == ("w0", A, size)
+
+
+LATE_WITH_THREE_S = 2.4
+"""A batch of one takes 1.5 s, each job more adds half a second."""
+
+
+def _sizes(pool: Pool) -> list[int]:
+    pool.report(0, held=[A])
+    return [size for _, _, size in pool.batches()][:1]
+
+
+@pytest.mark.parametrize("tier", ["paid", "ordinary"])
+def test_nobody_joins_who_would_make_the_batch_too_late_for_one_in_it(tier: Tier) -> None:
+    pool = Pool(models=[A], base_s=1.0, row_step_s=0.05)
+    pool.measure(A)
+    pool.add(A, tier=tier, ttl_s=LATE_WITH_THREE_S)
+    pool.add(A, 3, tier="ordinary")
+    assert _sizes(pool) == [2]
+
+
+def test_who_is_late_anyway_keeps_nobody_out() -> None:
+    pool = Pool(models=[A], base_s=1.0, row_step_s=0.05)
+    pool.measure(A)
+    pool.add(A, tier="paid", ttl_s=1.0)
+    pool.add(A, 3, tier="ordinary")
+    assert _sizes(pool) == [4]
+
+
+def test_without_a_look_at_deadlines_company_makes_a_job_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bill.Predicted, "in_time", lambda *_: True)
+    with pytest.raises(AssertionError):
+        test_nobody_joins_who_would_make_the_batch_too_late_for_one_in_it("paid")
 
 
 def test_one_batch_in_fifty_tries_whether_it_pays_by_now() -> None:
