@@ -33,6 +33,10 @@ class ReportingWorker:
         self.models = ["noop@1"]
         self.slots = 2
         self.run_s = run_s
+        self.taken = 0
+        """Batches that it began."""
+        self.turns: asyncio.Semaphore | None = None
+        """Where somebody else says when a batch ends: once for each that is released."""
         self.measured: list[Ran] = []
         """Runs to tell of in the next report."""
         self._pool = pool
@@ -79,7 +83,10 @@ class ReportingWorker:
 
     async def _run(self, tp: TopicPartition, record: Any) -> None:
         batch = batch_of(record.value)
+        self.taken += 1
         await asyncio.sleep(self.run_s)
+        if self.turns is not None:
+            await self.turns.acquire()
         self.batches.append(batch)
         self.ran.update((job.id, job.attempt) for job in batch.jobs)
         await self._consumer.commit({tp: record.offset + 1})

@@ -9,6 +9,8 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +42,9 @@ def new_app(settings: Settings) -> Any:
     return app
 
 
-async def serve(settings: Settings) -> None:
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+@asynccontextmanager
+async def scheduling(settings: Settings) -> AsyncIterator[Batching]:
+    """The batch stage at work in this process."""
     catalog = load_catalog(Path(settings.models.catalog))
     async with Publisher(settings.kafka.bootstrap_servers) as publisher:
         options = BatchOptions(
@@ -61,12 +62,22 @@ async def serve(settings: Settings) -> None:
         await learning.start()
         await batching.start()
         await app.start()
+        try:
+            yield batching
+        finally:
+            await batching.stop()
+            await app.stop()
+            await learning.stop()
+
+
+async def serve(settings: Settings) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with scheduling(settings) as batching:
         told = asyncio.ensure_future(_tell(batching))
         await stopped.wait()
         told.cancel()
-        await batching.stop()
-        await app.stop()
-        await learning.stop()
 
 
 async def _tell(batching: Batching) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from contracts.publish import Publisher
-from infra.settings import Kafka, Settings, Store, Streams, to_env
+from infra.settings import Kafka, Models, Settings, Store, Streams, to_env
 from tests.support.queued import queue_record, queued_job
 
 if TYPE_CHECKING:
@@ -26,9 +26,12 @@ SESSION_S = 6.0
 """As shipped: on a loaded machine a shorter one expires without anybody having died."""
 
 
-def settings_for(bootstrap: str, prefix: str, *, window_jobs: int = 5000, jobs: str = "memory:") -> Settings:
+def settings_for(
+    bootstrap: str, prefix: str, *, window_jobs: int = 5000, jobs: str = "memory:", models: Models | None = None
+) -> Settings:
     """Small and quick."""
     return Settings(
+        models=models or Models(),
         store=Store(jobs=jobs),
         kafka=Kafka(
             bootstrap_servers=bootstrap,
