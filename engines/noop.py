@@ -18,7 +18,7 @@ import numpy as np
 
 from engines.base import EngineInfo, Failed, Finished, Picture, Shape, StepReport
 from engines.errors import EngineFault, Incompatible, Poison
-from engines.request import Request
+from engines.request import IMAGE_TO_IMAGE, IMAGE_TO_VIDEO, TEXT_TO_IMAGE, TEXT_TO_VIDEO, Request
 from engines.roster import Roster, Seat
 
 Hook = Callable[[Sequence[Request]], None]
@@ -68,7 +68,7 @@ class NoopEngine:
 
     @property
     def info(self) -> EngineInfo:
-        tasks = ("text-to-image", "image-to-image", "text-to-video", "image-to-video")
+        tasks = (TEXT_TO_IMAGE, IMAGE_TO_IMAGE, TEXT_TO_VIDEO, IMAGE_TO_VIDEO)
         return EngineInfo(engine="noop", model="noop", version="1", device="none", precision="none", tasks=tasks)
 
     @property

@@ -25,8 +25,6 @@ ENGINES: Mapping[str, Entry] = {
     "diffusers": Entry("engines.diffusers", "load", "torch", ("diffusers", "torch", "transformers")),
 }
 
-DEFAULT = "onnx"
-
 
 class UnknownEngine(ValueError):
     """No engine of that name."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -38,17 +35,5 @@ def catalog_of(first: ModelSpec, *others: ModelSpec) -> Catalog:
 
 def write_catalog(file: Path, catalog: Catalog) -> Path:
     """As `DARKROOM_MODELS_CATALOG` wants it."""
-    tables = [("[defaults]", catalog.defaults), *(("[[models]]", msgspec.to_builtins(model)) for model in catalog.models)]
-    file.write_text("\n".join(_table(head, table) for head, table in tables))
+    file.write_bytes(msgspec.toml.encode(catalog))
     return file
-
-
-def _table(head: str, table: Mapping[str, Any]) -> str:
-    return "\n".join([head, *(f"{name} = {_value(one)}" for name, one in table.items()), ""])
-
-
-def _value(value: Any) -> str:
-    # JSON's strings, numbers and lists are TOML's; tables are not.
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{name} = {_value(one)}" for name, one in value.items()) + " }"
-    return json.dumps(value)

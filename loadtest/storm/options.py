@@ -51,8 +51,3 @@ class Options(Struct, frozen=True, kw_only=True):
     def in_flight(self) -> int:
         """Jobs that one worker may have in hand."""
         return self.slots * self.batch_cap
-
-    @property
-    def length_s(self) -> float:
-        """How long jobs are sent."""
-        return self.jobs / self.rate

@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 
-from contracts.catalog import Catalog
 from contracts.records import Record
 from contracts.topics import Topics
 from contracts.work import WorkerReport
 from gpu_consumers.app import ended
 from gpu_consumers.report import Reporter, engines_of, runnable
+from loadtest.crew.noop import catalog_of
 from tests.support.batches import MODEL
 from tests.support.eventually import eventually
 
@@ -80,11 +80,8 @@ async def test_a_task_that_loses_a_cancellation_is_cancelled_again() -> None:
 
 
 def test_a_worker_offers_the_models_of_its_pool_whose_engine_is_installed() -> None:
-    models = [
-        MODEL,
-        MODEL | {"name": "elsewhere", "pool": "other"},
-        MODEL | {"name": "unknown", "engine": "no-such-engine"},
-    ]
-    catalog = msgspec.convert({"defaults": {}, "models": models}, Catalog)
+    catalog = catalog_of(
+        MODEL, replace(MODEL, name="elsewhere", pool="other"), replace(MODEL, name="unknown", engine="no-such-engine")
+    )
     assert runnable(catalog, "default") == ["noop@1"]
     assert engines_of(catalog, ["noop@1"]) == ["noop"]
