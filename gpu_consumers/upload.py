@@ -16,6 +16,9 @@ from gpu_consumers.ports import ObjectStore, ObjectsUnavailable, StoredObject
 
 log = logging.getLogger(__name__)
 
+REMOVE_S = 5.0
+"""So long what a lost run stored may hold up what other runs have to tell; the sweep finds what is left."""
+
 _KEY = re.compile(r"([^/]+)/\d{4}-\d\d-\d\d/[0-9a-f]+-[0-9a-f]+/([^/]+)\.\d+\.\d+\.[a-z0-9]+")
 
 
@@ -81,8 +84,9 @@ class Uploader:
     async def remove(self, objects: Sequence[StoredObject]) -> None:
         """Take back what was stored for a run that is another's now."""
         try:
-            await self._store.remove([one.key for one in objects])
-        except ObjectsUnavailable:
+            async with asyncio.timeout(REMOVE_S):
+                await self._store.remove([one.key for one in objects])
+        except (ObjectsUnavailable, TimeoutError):
             log.warning("%d outputs of a lost run are left in the store", len(objects))
 
     async def _put(self, objects: Sequence[StoredObject]) -> list[str]:

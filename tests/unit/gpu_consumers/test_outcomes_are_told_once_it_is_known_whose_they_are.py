@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_consumers import pauses
+from gpu_consumers import pauses, upload
 from tests.support.desks import desk, flight, idle, told
 from tests.support.eventually import eventually
 
@@ -70,6 +70,21 @@ async def test_a_run_given_up_while_its_outputs_are_stored_is_not_told_and_leave
         assert {outcome.id for outcome in at.ledger.outcomes} == {"a", "b"}
         assert len(at.ledger.outcomes) == 2
         assert list(at.store.held) == [at.ledger.outcomes[0].outputs[0].key]
+
+
+async def test_a_store_that_is_silent_about_a_lost_run_does_not_hold_up_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "REMOVE_S", 0.05, raising=False)
+    async with desk(tmp_path) as at:
+        at.store.gate.clear()
+        one, other = flight(1), flight(2)
+        at.delivery.put(one, told(one))
+        await idle()
+        one.lost, at.store.silent = True, True
+        at.store.gate.set()
+        at.delivery.put(other, told(other))
+        await eventually(lambda: at.done == [2])
 
 
 async def test_a_rebalance_while_outputs_are_stored_holds_the_outcomes_back(tmp_path: Path) -> None:
