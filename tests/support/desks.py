@@ -56,8 +56,8 @@ class Memory:
         return self.held[key]
 
     async def remove(self, keys: Sequence[str]) -> None:
-        while self.silent:
-            await asyncio.sleep(0.01)
+        if self.silent:
+            await asyncio.Event().wait()
         for key in keys:
             self.held.pop(key, None)
 
