@@ -11,7 +11,7 @@ INVITED = ("darkroom-invited", b"1")
 """The first header of a job on its queue that was there before, and for which a place is kept."""
 
 SOURCE = "darkroom-source"
-"""The first header of a job in overflow: tier and offset of its record on the queue, as `tier@offset`."""
+"""The first header of a job in overflow: tier and offset of its record on the queue, as `tier@offset`; empty: moved on there."""
 
 _TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 """As W3C Trace Context has it. Later versions may be longer; they are let go."""

@@ -76,7 +76,7 @@ async def read_tail(brokers: Reach, topics: Topics, pool: str) -> Tail:
         records = _records(reader, starts, ends)
         dispatched = [one async for record in records for one in _named(record) if one[1] >= committed[one[0]]]
         overflow = [TopicPartition(topics.overflow(pool), number) for number in range(topics.overflow_partitions)]
-        aside = await _aside(reader, overflow, committed)
+        aside = await _aside(reader, overflow, committed, since)
     return Tail(ends={tp.partition: end for tp, end in ends.items()}, dispatched=dispatched, aside=aside)
 
 
@@ -153,23 +153,30 @@ async def _records(reader: Any, starts: Mapping[TopicPartition, int], ends: Mapp
         left = {tp for tp in left if await reader.position(tp) < ends[tp]}
 
 
-async def _aside(reader: Any, overflow: list[TopicPartition], committed: Mapping[str, int]) -> list[tuple[Tier, int]]:
+async def _aside(
+    reader: Any, overflow: list[TopicPartition], committed: Mapping[str, int], since: int | None
+) -> list[tuple[Tier, int]]:
     begins: dict[TopicPartition, int] = await reader.beginning_offsets(overflow)
     left: dict[TopicPartition, int] = await reader.end_offsets(overflow)
     aside: list[tuple[Tier, int]] = []
     while left := {tp: end for tp, end in left.items() if end > begins[tp]}:
         starts = {tp: max(begins[tp], end - STEP) for tp, end in left.items()}
-        found = [(record.partition, *_source(record)) async for record in _records(reader, starts, left)]
-        open_ = [(partition, tier, offset) for partition, tier, offset in found if offset >= committed[tier]]
-        aside += [(tier, offset) for _, tier, offset in open_]
-        wanted = {partition for partition, _, _ in open_}
-        left = {tp: start for tp, start in starts.items() if tp.partition in wanted}
+        further: set[int] = set()
+        async for record in _records(reader, starts, left):
+            tier, offset = _source(record)
+            if tier is None and since is not None and record.timestamp >= since - SKEW_MS:
+                further.add(record.partition)
+            elif tier is not None and offset >= committed[tier]:
+                further.add(record.partition)
+                aside.append((tier, offset))
+        left = {tp: start for tp, start in starts.items() if tp.partition in further}
     return aside
 
 
-def _source(record: Any) -> tuple[Tier, int]:
+def _source(record: Any) -> tuple[Tier | None, int]:
+    """Tier and offset of the record that was set aside; no tier: of one that was moved on in overflow."""
     tier, _, offset = record.headers[0][1].decode().partition("@")
-    return tier, int(offset)
+    return (tier, int(offset)) if tier else (None, 0)
 
 
 def _named(record: Any) -> Iterator[tuple[Tier, int, Run]]:

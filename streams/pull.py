@@ -1,5 +1,7 @@
 """pull: `overflow.<pool>` → `queue.<pool>.<tier>` when a job's tenant has room in the window again.
 
+Who stands before others that have room, in a partition that they share, is moved out of their way.
+
 A step is one Kafka transaction: the job's new record on its queue and the offset in overflow. So it is in one place at any
 time, and all that holds for jobs on queues holds for it from then on.
 """
@@ -11,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -19,7 +22,7 @@ from aiokafka.errors import KafkaError, ProducerFenced
 from contracts.brokers import Reach, client_options
 from contracts.codec import Decoder
 from contracts.events import TERMINAL
-from contracts.headers import INVITED, event_headers
+from contracts.headers import INVITED, SOURCE, event_headers
 from contracts.publish import discard, write
 from contracts.records import Record
 from contracts.topics import Topics
@@ -59,6 +62,11 @@ class Aside(NamedTuple):
         """Whose it is."""
         return self.head.tier, self.head.tenant
 
+    @property
+    def partition(self) -> int:
+        """Where it is."""
+        return int(self.record.partition)
+
 
 class Pull:
     """Of one pool, in the process that schedules it, for as long as it does."""
@@ -85,6 +93,7 @@ class Pull:
         self._group = topics.group("overflow")
         self._places = [TopicPartition(topics.overflow(pool), number) for number in range(topics.overflow_partitions)]
         self._front: dict[int, deque[Aside]] = {}
+        self._looked = 0.0
         self._tell = Tell(topics, "batch")
         self._headers = [INVITED, *event_headers("queued", "batch")]
         self._new_producer: Callable[[str], AIOKafkaProducer] = transactional(brokers)
@@ -162,7 +171,9 @@ class Pull:
                 await self._fetch(consumer)
                 chosen = list(self._choose())
                 if chosen:
-                    await self._move(producer, chosen)
+                    await self._bring_back(producer, chosen)
+                elif (blocked := self._blocked()) is not None:
+                    await self._make_way(producer, blocked)
                 else:
                     await self._news()
         finally:
@@ -206,7 +217,31 @@ class Pull:
                 count += 1
                 yield aside
 
-    async def _move(self, producer: AIOKafkaProducer, chosen: Sequence[Aside]) -> None:
+    def _blocked(self) -> int | None:
+        """A partition in which somebody stands before others who have room. Looked for now and then."""
+        now = self._clock()
+        if now - self._looked < LOOK_S:
+            return None
+        window, overflow = self._scheduler.window, self._scheduler.overflow
+        fronts = ((partition, front[0].owner) for partition, front in self._front.items() if front)
+        found = next((place for place, owner in fronts if overflow.stands_before(owner, place, window)), None)
+        if found is None:
+            self._looked = now
+        return found
+
+    async def _make_way(self, producer: AIOKafkaProducer, partition: int) -> None:
+        overflow, front = self._scheduler.overflow, self._front[partition]
+        owner = front[0].owner
+        moved = list(takewhile(lambda aside: aside.owner == owner, front))
+        there = overflow.elsewhere(owner, partition)
+        # Without a source: the record that it was made from still names it, for whoever reads back.
+        headers = [(SOURCE, b""), *self._headers[1:]]
+        topic = self._topics.overflow(self._pool)
+        await self._commit(producer, [Record(topic, one.record.key, one.record.value, headers, there) for one in moved], moved)
+        for _ in moved:
+            overflow.moved_on(partition, there)
+
+    async def _bring_back(self, producer: AIOKafkaProducer, chosen: Sequence[Aside]) -> None:
         rows = await asyncio.gather(*(self._row(aside.head) for aside in chosen))
         now, overflow, records = self._clock(), self._scheduler.overflow, list[Record]()
         for aside, row in zip(chosen, rows, strict=True):
@@ -220,11 +255,9 @@ class Pull:
             overflow.invite(aside.owner)
             queue = self._topics.queue(self._pool, head.tier)
             records.append(Record(queue, head.id.encode(), aside.record.value, self._headers))
-        offsets = {TopicPartition(one.record.topic, one.record.partition): one.record.offset + 1 for one in chosen}
-        await self._commit(producer, records, offsets)
+        await self._commit(producer, records, chosen)
         for aside in chosen:
-            self._front[aside.record.partition].popleft()
-            overflow.left(aside.owner, aside.record.partition)
+            overflow.left(aside.owner, aside.partition)
 
     async def _row(self, head: QueuedHead) -> JobRow | None:
         """What is known of a job that may have ended meanwhile: it was cancelled, or had a second record that was run."""
@@ -233,7 +266,11 @@ class Pull:
         except StoreUnavailable:
             return None  # running what was cancelled is better than running nothing; settle drops the outcome
 
-    async def _commit(self, producer: AIOKafkaProducer, records: Sequence[Record], offsets: dict[TopicPartition, int]) -> None:
+    async def _commit(self, producer: AIOKafkaProducer, records: Sequence[Record], done: Sequence[Aside]) -> None:
+        """In one transaction: these are written, and those are through, the first ones of their partitions."""
+        offsets = {self._places[one.partition]: one.record.offset + 1 for one in done}
         await producer.begin_transaction()
         await asyncio.gather(write(producer, records), producer.send_offsets_to_transaction(offsets, self._group))
         await producer.commit_transaction()
+        for one in done:
+            self._front[one.partition].popleft()

@@ -113,6 +113,23 @@ class Overflow:
         if self._left[owner] <= 0:
             self._forget(owner)
 
+    def stands_before(self, owner: Owner, partition: int, window: Window) -> bool:
+        """Whether this owner is at the front of a partition and may not come back, but somebody behind may."""
+        others = [one for one, home in self._home.items() if home == partition and one != owner]
+        return any(self.invites(one, window) for one in others)
+
+    def elsewhere(self, owner: Owner, partition: int) -> int:
+        """Where to move those at the front to: an empty partition, or to the end of their own."""
+        there = self._emptiest()
+        home = partition if self.records[there] or there in self._home.values() else there
+        self._home[owner] = home
+        return home
+
+    def moved_on(self, partition: int, there: int) -> None:
+        """One is there now."""
+        self.records[partition] = max(0, self.records[partition] - 1)
+        self.records[there] += 1
+
     def empty(self, partition: int) -> None:
         """Nothing is left in a partition, whatever was thought."""
         self.records[partition] = 0

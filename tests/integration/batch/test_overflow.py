@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 BACKLOG = 3000
+SIBLINGS = 600
+"""Jobs of each of two more tenants, who share a partition of overflow."""
+TOTAL = BACKLOG + 2 * SIBLINGS
 WINDOW = 200
 
 
@@ -43,19 +46,27 @@ async def test_a_backlog_larger_than_the_window_runs_once_whoever_is_killed_and_
             """A job of somebody else goes before nearly all of the backlog."""
             await queue(publisher, settings, [name], tenant="other")
             await eventually(lambda: worker.ran[(name, 1)], what="the other tenant's job ran")
-            assert len(worker.ran) < BACKLOG * 0.8
+            assert len(worker.ran) < TOTAL * 0.8
+
+        def done(tenant: str) -> int:
+            return sum(job.startswith(tenant) for job, _ in worker.ran)
 
         first = await scheduler()
         await first.scheduling()
         await queue(publisher, settings, [f"job-{number}" for number in range(BACKLOG)])
-        await eventually(lambda: len(worker.ran) > WINDOW, what="the backlog runs")
+        await queue(publisher, settings, [f"bert-{number}" for number in range(SIBLINGS)], tenant="bert")
+        await queue(publisher, settings, [f"cleo-{number}" for number in range(SIBLINGS)], tenant="cleo")
+        await eventually(lambda: done("bert") == SIBLINGS, what="the second tenant's jobs ran")
+        assert done("cleo") > SIBLINGS / 2, "who came third does not wait behind all of the second's"
         await other("other-1")
         await end(settings, f"job-{BACKLOG - 1}")
         await first.kill()
         second = await scheduler()
         await second.scheduling()
         await other("other-2")
-        await eventually(lambda: len(worker.ran) >= BACKLOG + 1, within=60, what="all of the backlog ran")
+        await eventually(lambda: len(worker.ran) >= TOTAL + 1, within=60, what="all of it ran")
         assert {name: times for name, times in ran([worker]).items() if times > 1} == {}
-        assert set(ran([worker])) == {"other-1", "other-2", *(f"job-{number}" for number in range(BACKLOG - 1))}
+        siblings = {f"{tenant}-{number}" for tenant in ("bert", "cleo") for number in range(SIBLINGS)}
+        mine = {f"job-{number}" for number in range(BACKLOG - 1)}
+        assert set(ran([worker])) == {"other-1", "other-2"} | siblings | mine
         assert await second.stop() == 0

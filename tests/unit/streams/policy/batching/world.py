@@ -177,6 +177,7 @@ class World:
                 owner = (tier, head.tenant)
                 overflow.met(owner, place)
                 if not overflow.invites(owner, window):
+                    self._make_way(owner, place)
                     break
                 if window.jobs[tier] >= self.room:
                     raise Violation("a job was fetched from overflow for a full window")
@@ -186,6 +187,13 @@ class World:
                     continue  # the caller asks the job store
                 overflow.invite(owner)
                 self.queue(tier, head, invited=True)
+
+    def _make_way(self, owner: tuple[Tier, str], place: int) -> None:
+        overflow, front = self.scheduler.overflow, self.overflow[place]
+        if overflow.stands_before(owner, place, self.scheduler.window):
+            there = overflow.elsewhere(owner, place)
+            self.overflow[there].append(front.pop(0))
+            overflow.moved_on(place, there)
 
     def renew(self) -> None:
         """Jobs that hold back commits are written again."""
