@@ -16,8 +16,9 @@ from functools import partial
 from pathlib import Path
 
 from infra.local.kafka import LocalKafka
-from loadtest.backlog.report import page, report_of, write_report
+from loadtest.backlog.report import page, report_of
 from loadtest.backlog.run import Plan, backlog
+from loadtest.figures import write_report
 
 
 def _arguments() -> argparse.Namespace:
@@ -46,7 +47,7 @@ def main() -> int:
     asked = f"--jobs {plan.jobs} --rate {plan.rate:g} --pour {plan.pour:g} --seconds {plan.seconds:g}"
     command = f"python -m loadtest.backlog {asked} --batch-s {plan.batch_s:g} --cap {plan.cap}"
     report = report_of(command, plan, story)
-    write_report(report, args.out)
+    write_report(report, page(report), args.out, "backlog")
     print(page(report))
     return 0 if report.kept else 1
 

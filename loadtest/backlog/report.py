@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from loadtest.backlog.load import STEADY
 from loadtest.backlog.run import WORKERS, Plan, Story
-from loadtest.bench.report import machine
+from loadtest.figures import machine, percentile
 
 ALLOWED = 1.5
 """What one tenant's backlog may do to another's 99th percentile."""
@@ -89,9 +87,9 @@ def _stretch(name: str, story: Story) -> Stretch:
     return Stretch(
         name=name,
         jobs=len(together),
-        p50_s=_percentile(together, 0.5),
-        p99_s=_percentile(together, 0.99),
-        worst_p99_s=max(_percentile(several, 0.99) for several in took.values()),
+        p50_s=_percentile(together, 50),
+        p99_s=_percentile(together, 99),
+        worst_p99_s=max(_percentile(several, 99) for several in took.values()),
         ran_per_s=sum(batches) / (end - start),
         batches_per_s=len(batches) / (end - start),
         waiting=story.waiting[name],
@@ -103,15 +101,8 @@ def _took(name: str, tenant: str, story: Story) -> Iterator[float]:
     return (took for id, whose, _, took in story.sight.latencies if whose == tenant and id.startswith(f"{name}-"))
 
 
-def _percentile(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if len(ordered) >= LEAST_JOBS else 0.0
-
-
-def write_report(report: Report, folder: Path) -> None:
-    """`backlog.json` and `backlog.md` in the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "backlog.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
-    (folder / "backlog.md").write_text(page(report))
+def _percentile(ordered: list[float], percent: float) -> float:
+    return percentile(ordered, percent) or 0.0 if len(ordered) >= LEAST_JOBS else 0.0
 
 
 def page(report: Report) -> str:

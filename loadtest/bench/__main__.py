@@ -17,8 +17,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from loadtest.bench.jobs import sample_body
 from loadtest.bench.passthrough import PARTITIONS, measure_passthrough
 from loadtest.bench.queues import jobs_per_second
-from loadtest.bench.report import Report, file_system, machine, page, percentiles, write_report
+from loadtest.bench.report import Report, file_system, page, percentiles, write_report
 from loadtest.bench.system import Throughput, measure_latency, measure_throughput, running
+from loadtest.figures import machine
 
 WARM = 10_000
 """Jobs before anything is measured: a broker that has just started interprets most of its code, and compiles the rest."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import msgspec
 import psutil
 from msgspec import Struct
 from PIL import Image, ImageDraw, ImageFont
+
+from loadtest import figures
+from loadtest.figures import percentile
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -29,13 +29,6 @@ class Report(Struct, frozen=True, kw_only=True):
     """Of dispatch and of the result, at `latency_rate` jobs/s: p50, p95, p99 in milliseconds."""
 
 
-def machine() -> str:
-    """The machine in words."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
-    return f"{os.cpu_count()} cores ({model}), Python {platform.python_version()}, Linux {platform.release()}"
-
-
 def file_system(folder: Path) -> str:
     """The kind of file system a folder is on: a job makes a file, and what that costs differs tenfold."""
     mounts = {Path(one.mountpoint): one.fstype for one in psutil.disk_partitions(all=True)}
@@ -45,14 +38,12 @@ def file_system(folder: Path) -> str:
 def percentiles(values: Sequence[float]) -> dict[str, float]:
     """p50, p95 and p99 of seconds, in milliseconds."""
     ordered = sorted(values)
-    return {f"p{p}": round(ordered[min(len(ordered) - 1, len(ordered) * p // 100)] * 1e3, 1) for p in (50, 95, 99)}
+    return {f"p{p}": round((percentile(ordered, p) or 0.0) * 1e3, 1) for p in (50, 95, 99)}
 
 
 def write_report(report: Report, folder: Path) -> None:
     """`bench.json`, `bench.md` and `bench.png` in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "bench.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
-    (folder / "bench.md").write_text(page(report))
+    figures.write_report(report, page(report), folder, "bench")
     plot(report).save(folder / "bench.png")
 
 

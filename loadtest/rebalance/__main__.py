@@ -15,8 +15,9 @@ from pathlib import Path
 
 from infra.local.kafka import LocalKafka
 from infra.settings import Kafka
+from loadtest.figures import write_report
 from loadtest.rebalance.measure import costs
-from loadtest.rebalance.report import page, report_of, write_report
+from loadtest.rebalance.report import page, report_of
 from loadtest.rebalance.run import rebalances
 
 
@@ -49,7 +50,7 @@ def main() -> int:
         session_s=Kafka().session_timeout_s,
         costs=found,
     )
-    write_report(report, args.out)
+    write_report(report, page(report), args.out, "rebalance")
     print(page(report))
     return 0 if found.kept else 1
 

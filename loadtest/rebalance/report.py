@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from statistics import median
 
-import msgspec
 from msgspec import Struct
 
-from loadtest.bench.report import machine
+from loadtest.figures import machine
 from loadtest.rebalance.history import Kind
 from loadtest.rebalance.measure import Cost, Costs
 
@@ -32,13 +30,6 @@ class Report(Struct, frozen=True, kw_only=True):
 def report_of(command: str, *, workers: int, batch_s: float, session_s: float, costs: Costs) -> Report:
     """With the machine it ran on."""
     return Report(command=command, machine=machine(), workers=workers, batch_s=batch_s, session_s=session_s, costs=costs)
-
-
-def write_report(report: Report, folder: Path) -> None:
-    """`rebalance.json` and `rebalance.md` in the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "rebalance.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
-    (folder / "rebalance.md").write_text(page(report))
 
 
 def page(report: Report) -> str:

@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from loadtest.bench.report import machine
+from loadtest.figures import machine
 from loadtest.simulate.contest import Task, run_task
 from loadtest.simulate.measures import Measures
 from loadtest.simulate.policies import POLICIES

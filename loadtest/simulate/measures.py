@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import ceil
 from typing import TypeVar
 
 from msgspec import Struct
 
 from contracts.events import TIERS, Tier
+from loadtest.figures import percentile
 from loadtest.simulate.simulation import Run
 from loadtest.simulate.trace import Item
 
@@ -107,8 +107,3 @@ def _latency(run: Run, good: Sequence[bool], places: Sequence[int]) -> Latency:
         p50_s=percentile(took, 50),
         p99_s=percentile(took, 99),
     )
-
-
-def percentile(ordered: Sequence[float], percent: int) -> float | None:
-    """By nearest rank; None of nothing."""
-    return ordered[max(0, ceil(len(ordered) * percent / 100) - 1)] if ordered else None

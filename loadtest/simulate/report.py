@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
+from loadtest import figures
 from loadtest.simulate.measures import WEIGHTS, Latency, Measures
 from loadtest.simulate.plots import draw_scales, draw_values
 from loadtest.simulate.policies import FLOOR, OURS
@@ -73,9 +73,7 @@ class Report(Struct, frozen=True, kw_only=True):
 
 def write_report(report: Report, folder: Path) -> None:
     """`simulate.json`, `simulate.md` and the plots in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "simulate.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
-    (folder / "simulate.md").write_text("\n".join(page(report)) + "\n")
+    figures.write_report(report, "\n".join(page(report)) + "\n", folder, "simulate")
     draw_values(report.contests, folder / "simulate-values.png")
     draw_scales(report.contests, folder / "simulate-scales.png")
 

@@ -12,10 +12,11 @@ from typing import get_args
 
 import msgspec
 
+from loadtest.figures import write_report
 from loadtest.storm.brokers import cluster
 from loadtest.storm.bugs import BUGS, with_bug
 from loadtest.storm.options import Options, Places
-from loadtest.storm.page import page, write_report
+from loadtest.storm.page import name_of, page
 from loadtest.storm.run import Place, storm
 
 
@@ -52,7 +53,7 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         with cluster(folder, options.brokers) as (bootstrap, brokers):
             report = asyncio.run(storm(options, Place(folder=folder, bootstrap=bootstrap, brokers=brokers)))
-    write_report(report, args.out)
+    write_report(report, page(report), args.out, name_of(report))
     print(page(report))
     return 0 if report.kept else 1
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-
-import msgspec
 
 from loadtest.storm.oracle import Verdict
 from loadtest.storm.report import Report, Spread
@@ -14,14 +11,9 @@ SHOWN = 8
 """Faults of one invariant that the page names."""
 
 
-def write_report(report: Report, folder: Path) -> Path:
-    """`storm-<seed>.json` and `.md` in the folder; returns the page's path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"storm-{report.options.seed}" + (f"-{report.options.bug}" if report.options.bug else "")
-    (folder / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
-    file = folder / f"{name}.md"
-    file.write_text(page(report))
-    return file
+def name_of(report: Report) -> str:
+    """Of its files."""
+    return f"storm-{report.options.seed}" + (f"-{report.options.bug}" if report.options.bug else "")
 
 
 def page(report: Report) -> str:

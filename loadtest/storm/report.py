@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
-from loadtest.bench.report import machine
+from loadtest.figures import machine, percentile
 from loadtest.storm.evidence import Evidence
 from loadtest.storm.faults import Struck
 from loadtest.storm.history import History
@@ -113,11 +113,8 @@ def _who(blow: Struck) -> str:
 def spread(values: Iterable[float]) -> Spread:
     """Nearest-rank percentiles; zeros of nothing."""
     ordered = sorted(values)
-
-    def at(share: float) -> float:
-        return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 3) if ordered else 0.0
-
-    return Spread(count=len(ordered), p50=at(0.5), p99=at(0.99), most=at(1.0))
+    p50, p99, most = (round(percentile(ordered, percent) or 0.0, 3) for percent in (50, 99, 100))
+    return Spread(count=len(ordered), p50=p50, p99=p99, most=most)
 
 
 def _until_next(kills: Sequence[Struck], results: Sequence[float]) -> Iterator[Span]:
