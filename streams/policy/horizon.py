@@ -15,13 +15,13 @@ from contracts.events import TIERS, Tier
 if TYPE_CHECKING:
     from streams.policy.window import Waiting, Window
 
-FAR = 10_000
-"""Records of a queue that may have been read past a job that waits: half of what its reader takes at most."""
+FAR = 15_000
+"""Records of a queue that may have been read past a job that waits: three quarters of what its reader takes at most."""
 
 OLD_S = 300.0
 """How long a job may hold back commits where few come: the batches since its coming are read by the next scheduler."""
 
-AT_ONCE = 500
+AT_ONCE = 1000
 """Jobs of a tier that get new records in one go."""
 
 

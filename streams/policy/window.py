@@ -20,7 +20,7 @@ from streams.policy.timers import Timers
 KEYS = 4096
 """Batch keys of which it is remembered how long their batches take."""
 
-PLACE_BYTES = 13_000
+PLACE_BYTES = 6_500
 """A job with a larger record takes more than one place: so many of them are 65 MB, of each tier."""
 
 WAY_S = 0.15

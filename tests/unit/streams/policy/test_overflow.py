@@ -56,7 +56,7 @@ def test_tiers_have_windows_of_their_own() -> None:
 
 
 def test_large_jobs_fill_it_sooner() -> None:
-    assert Pool().send("a", 100, size=40_000) == 2
+    assert Pool().send("a", 100, size=20_000) == 2
 
 
 def test_who_has_jobs_in_overflow_sends_more_behind_them_but_what_ran_before_is_taken_in() -> None:
