@@ -14,7 +14,7 @@ from contracts.publish import Publisher
 from contracts.records import Record
 from contracts.topics import Topics
 from contracts.work import QueuedJob
-from loadtest.storm.watch import read_all
+from loadtest.crew.watch import read_all
 
 STEADY = ("ash", "birch", "cedar", "fern")
 """They stay below their share."""

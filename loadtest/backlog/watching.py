@@ -16,8 +16,7 @@ from contracts.events import Result
 from contracts.topics import Topics
 from contracts.work import Batch
 from loadtest.crew.crew import Crew
-from loadtest.storm.history import Seen
-from loadtest.storm.watch import Watch, committed, ends
+from loadtest.crew.watch import Seen, Watch, committed, ends
 
 LOOK_S = 1.0
 """Between looks at memory."""

@@ -19,9 +19,8 @@ from contracts.topics import Topics
 from contracts.work import PackedBatch, QueuedHead, WorkerReport
 from loadtest.crew.crew import START_S, Crew, at_work, settings_in
 from loadtest.crew.noop import NOOP
+from loadtest.crew.watch import Seen, Watch
 from loadtest.rebalance.history import Event, History, Owned, Placed, Ran
-from loadtest.storm.history import Seen
-from loadtest.storm.watch import Watch
 
 CALM_S = 15.0
 """How long things are watched before the first event: what usual is."""

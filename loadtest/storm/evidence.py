@@ -21,12 +21,12 @@ from gpu_consumers.ports import NoSuchObject, ObjectsUnavailable
 from infra.jobstore import open_jobs
 from infra.objects.connect import open_objects
 from infra.settings import Settings, Store
-from loadtest.storm.history import History, Name, Place, Seen, Snapshot, Stored
+from loadtest.crew.watch import AGAIN_S, Place, Seen, Watch, committed, ends, lag, read_all, read_to
+from loadtest.storm.history import History, Name, Snapshot, Stored
 from loadtest.storm.in_hand import InHand
 from loadtest.storm.intake import sort_out
 from loadtest.storm.stores import S3
 from loadtest.storm.victims import Victims
-from loadtest.storm.watch import AGAIN_S, Watch, committed, ends, lag, read_all, read_to
 from streams.ports import JobRow, JobStore
 
 log = logging.getLogger(__name__)

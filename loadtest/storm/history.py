@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
 
 from contracts.events import Dead, Result, Status
+from loadtest.crew.watch import Place, Seen
 from loadtest.storm.load import Intent
 from streams.ports import JobRow
 
-T = TypeVar("T")
 Name = tuple[str, str]
 """Tenant and id."""
-Place = tuple[str, int]
-"""Topic and partition."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Seen(Generic[T]):
-    """A record that was read."""
-
-    partition: int
-    offset: int
-    at: float
-    """When it was read (seconds since the epoch)."""
-    value: T
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from contracts.events import Control
-from loadtest.storm.history import History, Name, Seen
+from loadtest.crew.watch import Seen
+from loadtest.storm.history import History, Name
 from loadtest.storm.load import Intent
 
 

@@ -18,6 +18,7 @@ from contracts.topics import Topics
 from darkroom.system.topics import create_topics
 from infra.local.claim import Claim
 from infra.local.kafka import LocalKafka
+from loadtest.crew.watch import committed
 from loadtest.storm.evidence import Evidence
 from loadtest.storm.history import History, Name
 from loadtest.storm.load import Event, Load, draw_load, due
@@ -26,7 +27,6 @@ from loadtest.storm.oracle import judge
 from loadtest.storm.report import Report, report_of
 from loadtest.storm.stores import Stores, opened
 from loadtest.storm.victims import Victims, settings_for
-from loadtest.storm.watch import committed
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from contracts.codec import encode
 from contracts.events import BatchInfo, Control, Dead, JobError, Output, Result, State, Status, Terminal
-from loadtest.storm.history import History, Seen, Snapshot, Stored
+from loadtest.crew.watch import Seen
+from loadtest.storm.history import History, Snapshot, Stored
 from loadtest.storm.load import Intent
 from streams.ports import JobRow
 

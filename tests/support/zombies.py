@@ -20,7 +20,7 @@ from contracts.events import Result
 from contracts.work import Batch, Outcome
 from infra.jobstore import open_jobs
 from infra.objects.folder import open_folder
-from loadtest.storm.watch import committed, read_all
+from loadtest.crew.watch import committed, read_all
 from streams.ports import Claim, JobRow
 from tests.support.batches import batch, catalog, queued
 from tests.support.eventually import eventually

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from loadtest.storm.history import History, Name, Place
+from loadtest.crew.watch import Place
+from loadtest.storm.history import History, Name
 from loadtest.storm.intake import Intake
 from loadtest.storm.oracle.verdict import Verdict, said, verdict
 

@@ -1,4 +1,4 @@
-"""Eyes on the outputs while the storm goes on, through every restart of a broker."""
+"""Eyes on topics while a load run goes on, through every restart of a broker."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-
-from loadtest.storm.history import Place, Seen
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +20,22 @@ AGAIN_S = 0.5
 """Before a broker that does not answer is asked again."""
 ASK_S = 20.0
 """How long one question to the brokers may take."""
+
+T = TypeVar("T")
+Place = tuple[str, int]
+"""Topic and partition."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen(Generic[T]):
+    """A record that was read."""
+
+    partition: int
+    offset: int
+    at: float
+    """When it was read (seconds since the epoch)."""
+    value: T
+
 
 Take = Callable[[str, Seen[bytes]], None]
 """Not a coroutine: a reader that is stopped in the middle of one would read that record again."""
