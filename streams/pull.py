@@ -48,6 +48,9 @@ LOOK_S = 0.25
 PAUSE_S = 0.5
 """Before it starts over."""
 
+FENCED_S = 5.0
+"""The same when another process may be at it."""
+
 head_of = Decoder(QueuedHead)
 
 
@@ -118,8 +121,9 @@ class Pull:
             try:
                 await self._own()
             except ProducerFenced:
+                # By a successor: then this ends soon. Or the broker had waited too long for a transaction of ours.
                 log.warning("overflow of %s was taken over", self._pool)
-                return
+                await asyncio.sleep(FENCED_S)
             except Exception as error:  # whatever it was, the last commit stands and the jobs come again
                 known = isinstance(error, (KafkaError, OSError))
                 log.warning("pull of %s starts over: %s", self._pool, type(error).__name__, exc_info=not known)

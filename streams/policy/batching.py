@@ -103,7 +103,8 @@ class Scheduler:
         held = self.window.find(job.name)
         if held is None:
             if self.overflow.admits(job, self.window):
-                self._let_in(job, now)
+                self.window.add(job, now)
+                self.horizon.came(job, now)
             else:
                 self._flights[_run(job)] = [job]
                 self._aside.append((job, self.overflow.put((job.tier, job.name[0]))))
@@ -111,12 +112,9 @@ class Scheduler:
         if held.head.attempt > job.head.attempt:
             return (job,)
         self.window.remove(held)
-        self._let_in(job, now)
-        return (held,)
-
-    def _let_in(self, job: Waiting, now: float) -> None:
         self.window.add(job, now)
         self.horizon.came(job, now)
+        return (held,)
 
     def set_aside(self) -> list[tuple[Waiting, int]]:
         """Jobs that came since this was asked last and that there is no room for: to be written to overflow, then `moved`.

@@ -56,10 +56,10 @@ class Overflow:
         a retry is for.
         """
         tier, tenant = job.tier, job.name[0]
-        if job.invited or job.head.attempt > 1:
-            return True
         free = self._room - window.load[tier] - self._reserved[tier]
-        return window.held[tier].get(tenant, 0) < free and not (self._left and self._left[tier, tenant])
+        if window.held[tier].get(tenant, 0) < free and not (self._left and self._left[tier, tenant]):
+            return True
+        return job.invited or job.head.attempt > 1
 
     # -- there
 
