@@ -247,7 +247,7 @@ class Pull:
 
     async def _bring_back(self, producer: AIOKafkaProducer, chosen: Sequence[Aside]) -> None:
         rows = await asyncio.gather(*(self._row(aside.head) for aside in chosen))
-        now, overflow, records = self._clock(), self._scheduler.overflow, list[Record]()
+        now, overflow, records, invited = self._clock(), self._scheduler.overflow, list[Record](), list[Owner]()
         for aside, row in zip(chosen, rows, strict=True):
             head = aside.head
             if row is not None and (row.state in TERMINAL or row.attempt > head.attempt):
@@ -257,9 +257,15 @@ class Pull:
                 continue
             # Before it is written: it may be there before this process hears so.
             overflow.invite(aside.owner)
+            invited.append(aside.owner)
             queue = self._topics.queue(self._pool, head.tier)
             records.append(Record(queue, head.id.encode(), aside.record.value, self._headers))
-        await self._commit(producer, records, chosen)
+        try:
+            await self._commit(producer, records, chosen)
+        except BaseException:
+            for owner in invited:  # they are invited again, or were written after all: then they come all the same
+                overflow.expected_no_more(owner)
+            raise
         for aside in chosen:
             overflow.left(aside.owner, aside.partition)
 

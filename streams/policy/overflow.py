@@ -148,10 +148,13 @@ class Overflow:
 
     def came(self, tier: Tier, name: tuple[str, str], now: float) -> float:
         """A job that was invited is back: since when it is to be taken to wait."""
-        owner = tier, name[0]
+        self.expected_no_more((tier, name[0]))
+        return self._since.pop(name, now)
+
+    def expected_no_more(self, owner: Owner) -> None:
+        """One that was invited is here, or was not written."""
         coming = self._coming.pop(owner, 0)
         if coming:
-            self._reserved[tier] -= 1
+            self._reserved[owner[0]] -= 1
         if coming > 1:
             self._coming[owner] = coming - 1
-        return self._since.pop(name, now)
