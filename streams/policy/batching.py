@@ -25,6 +25,7 @@ from streams.policy.floor import Floor
 from streams.policy.horizon import Horizon
 from streams.policy.overflow import Overflow
 from streams.policy.recall import Recall
+from streams.policy.rush import Rush
 from streams.policy.shares import Weight, equal
 from streams.policy.turn import Turn, next_turn
 from streams.policy.window import Waiting, Window
@@ -85,6 +86,7 @@ class Scheduler:
         self._cancelled: Recall[tuple[str, str], bool] = Recall(REMEMBERED)
         self._attempts: Recall[tuple[str, str], int] = Recall(REMEMBERED)
         self._aside: list[tuple[Waiting, int]] = []
+        self._rush = Rush()
         self._company_until: float | None = None
         self._next_free: float | None = None
 
@@ -267,7 +269,11 @@ class Scheduler:
 
     def _turn(self, able: Container[str], now: float) -> Turn | None:
         """Whose turn it is of those whose model a free worker can run."""
-        return next_turn(self.window, self.floor, able, now)
+        return next_turn(self.window, self.floor, able, now, rush=self._rushes(now))
+
+    def _rushes(self, now: float) -> bool:
+        # Without predictions nobody knows what can be met.
+        return self._costs is not None and self._rush.on(self.window, self.workers.count(), now)
 
     def _takers(self, free: Sequence[Worker], now: float) -> Takers:
         return takers(free, self.window, self.workers, self._costs, now)
@@ -292,17 +298,25 @@ class Scheduler:
         def take(job: Waiting) -> None:
             self._take_off(job)
             share, shares = self.window.share(job), self.window.shares[job.tier]
-            paid.append(shares.charge(share, bill.add(job)))
+            paid.append(shares.charge(share, bill.add(job), freely=bool(turn.by_slack)))
 
         shares = self.window.shares[lead.tier]
         shares.turn(turn.share)
         take(lead)
         shares.expect(bill.seconds * limit / lead.weight)
-        jobs = fill(lead, self.window, limit, now, take, bill.in_time) if limit > lead.weight and bill.pays() else [lead]
-        self.window.ran(lead, bill.seconds, now)
+        jobs = [lead]
+        if limit > lead.weight and bill.pays():
+            jobs = fill(lead, self.window, limit, now, take=take, in_time=bill.in_time, by_slack=turn.by_slack)
+        self._ran(jobs, bill.seconds, now)
         self.floor.served(lead.tier, bill.seconds, self.window.jobs, out_of_turn=turn.out_of_turn)
         partition = self.workers.reserve(worker, model=lead.head.model, least_s=bill.least_s, now=now)
         return Formed(jobs=jobs, worker=worker.name, partition=partition, paid=paid, seconds=bill.seconds)
+
+    def _ran(self, jobs: Sequence[Waiting], seconds: float, now: float) -> None:
+        prices = [job.head.price_s for job in jobs]
+        most_s = max(prices)
+        self.window.ran(jobs[0], seconds / most_s if most_s else 1.0, now)
+        self._rush.ran(seconds, sum(prices))
 
     def _bill(self, lead: Waiting, worker: Worker, now: float) -> Bill:
         if self._costs is None:

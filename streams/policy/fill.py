@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from contracts.catalog import Catalog, ModelSpec
@@ -11,6 +11,7 @@ from contracts.topics import MAX_RECORD_BYTES
 from contracts.work import QueuedHead
 from streams.policy.crowd import Crowd
 from streams.policy.shares import Share
+from streams.policy.turn import least_slack
 from streams.policy.window import Waiting, Window
 
 MAX_BATCH_BYTES = MAX_RECORD_BYTES - 65_536
@@ -65,25 +66,33 @@ def _branches(guidance: float) -> int:
 
 
 def fill(
-    lead: Waiting, window: Window, limit: float, now: float, take: Callable[[Waiting], None], in_time: InTime
+    lead: Waiting,
+    window: Window,
+    limit: float,
+    now: float,
+    *,
+    take: Callable[[Waiting], None],
+    in_time: InTime,
+    by_slack: Sequence[Tier] = (),
 ) -> list[Waiting]:
     """The batch of `lead`, which has left the window, and of jobs with its key, by tier and turn, until the limit is reached.
 
     `take` lets a job leave the window, and charges it: who has just got a job in has to wait for the others. `in_time`:
-    whether nobody is late because of a job.
+    whether nobody is late because of a job. `by_slack`: tiers whose jobs join by what is due first, whoever's turn it is.
     """
     filling = _Filling([lead], limit - lead.weight, MAX_BATCH_BYTES - len(lead.body), in_time)
-    for tier, crowd in window.companions(lead.key).items():
+    crowds = window.companions(lead.key)
+    pressing = [crowds[tier] for tier in by_slack if tier in crowds]
+    while filling.wants_more() and (job := least_slack(pressing, now)) is not None:
+        filling.try_in(job, crowds[job.tier], take)
+    for tier, crowd in crowds.items():
         while filling.wants_more() and (line := crowd.front()) is not None:
             # A less important tier only takes what room is left over; within the tier others wait for their turn.
             if tier == lead.tier and not _may_join(window, tier, line.share):
                 break
             place = line.first(now)
-            if place is not None and filling.fits(place.job):
-                take(place.job)
-            elif place is not None:
-                crowd.remove(place.job)
-                filling.misfits.append((crowd, place.job))
+            if place is not None:
+                filling.try_in(place.job, crowd, take)
     for crowd, job in filling.misfits:
         crowd.push(job, window.share(job))
     return filling.batch
@@ -112,8 +121,15 @@ class _Filling:
     def wants_more(self) -> bool:
         return self.room >= 1 and len(self.misfits) <= MISFITS
 
-    def fits(self, job: Waiting) -> bool:
-        """Whether it does; then it is in."""
+    def try_in(self, job: Waiting, crowd: Crowd, take: Callable[[Waiting], None]) -> None:
+        """It is taken, or out of the way until the batch is full."""
+        if self._fits(job):
+            take(job)
+        else:
+            crowd.remove(job)
+            self.misfits.append((crowd, job))
+
+    def _fits(self, job: Waiting) -> bool:
         if job.weight > self.room or len(job.body) >= self.space or not self._in_time(job):
             return False
         self.batch.append(job)

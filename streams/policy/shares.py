@@ -79,9 +79,14 @@ class Shares:
         """Whether a tenant whose turn it is not may go all the same: it is ahead by one batch at most."""
         return share.spent <= self.level + self.largest
 
-    def charge(self, share: Share, cost_s: float) -> float:
-        """A job of it goes. Returns what to give back if it does not go after all."""
+    def charge(self, share: Share, cost_s: float, *, freely: bool = False) -> float:
+        """A job of it goes. Returns what to give back if it does not go after all.
+
+        `freely`: nobody else loses by it, so it is not held against the tenant beyond the batch that it may be ahead.
+        """
         paid = max(cost_s, LEAST_S) / max(self._weight(share.tenant), LEAST_WEIGHT)
+        if freely:
+            paid = min(paid, max(0.0, self.level + self.largest - share.spent))
         share.spent += paid
         return paid
 

@@ -1,15 +1,19 @@
 """Whose turn it is: the tier first, then the tenant that had least, then that tenant's most urgent job.
 
-With two exceptions: the floor under the less important tiers, and jobs whose deadline presses.
+With three exceptions: the floor under the less important tiers, jobs whose deadline presses, and a rush, in which all go by
+slack.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable, Sequence
+from itertools import chain
+from math import inf
 from typing import NamedTuple
 
 from contracts.events import TIERS, Tier
 from streams.policy.crowd import Crowd
+from streams.policy.demand import due, start_by
 from streams.policy.floor import Floor
 from streams.policy.shares import Share
 from streams.policy.window import Waiting, Window
@@ -29,10 +33,14 @@ class Turn(NamedTuple):
     """Of the tenant whose turn it was by fairness alone: the same, unless the job's deadline presses."""
     out_of_turn: bool
     """Its tier goes before a more important one."""
+    by_slack: Sequence[Tier] = ()
+    """Tiers whose jobs go by slack now, in any tenant's turn (see `streams.policy.rush`)."""
 
 
-def next_turn(window: Window, floor: Floor, models: Container[str], now: float) -> Turn | None:
+def next_turn(window: Window, floor: Floor, models: Container[str], now: float, *, rush: bool = False) -> Turn | None:
     """Who goes next of those that run on one of these models."""
+    if rush and (turn := _by_slack(window, models, now)):
+        return turn
     for tier in floor.creditors():
         turn = first(window, tier, models, now)
         if turn is not None and floor.covers(tier, turn.job.head.price_s):
@@ -49,6 +57,31 @@ def first(window: Window, tier: Tier, models: Container[str], now: float) -> Tur
     crowds = [crowd for model, crowd in window.models(tier).items() if model in models]
     fair = _fair(crowds, now)
     return None if fair is None else Turn(_pressed(window, tier, crowds, now) or fair.job, fair.share, out_of_turn=False)
+
+
+def least_slack(crowds: Iterable[Crowd], now: float) -> Waiting | None:
+    """The job that is due first of those that can make their deadline."""
+    first = (crowd.pressing(now, inf, _anyone) for crowd in crowds)
+    return min((job for job in first if job is not None), key=due, default=None)
+
+
+def _anyone(_: Share) -> bool:
+    return True
+
+
+def _by_slack(window: Window, models: Container[str], now: float) -> Turn | None:
+    tiers = window.demand.dated()
+    crowds = {tier: [crowd for model, crowd in window.models(tier).items() if model in models] for tier in tiers}
+    job = least_slack(chain(*crowds.values()), now)
+    if job is None:
+        return None
+    # In a large batch it could not be in time any more: so it is not asked for by slack, but in its turn it goes.
+    overdue = (_fair(crowds[tier], now) for tier in tiers[: tiers.index(job.tier)])
+    for turn in overdue:
+        if turn is not None and start_by(turn.job) >= now and due(turn.job) < due(job):
+            return turn._replace(by_slack=tiers)
+    fair = _fair(crowds[job.tier], now)
+    return fair._replace(job=job, by_slack=tiers) if fair else None
 
 
 def _fair(crowds: list[Crowd], now: float) -> Turn | None:

@@ -13,18 +13,16 @@ from msgspec import Struct
 from contracts.events import TIERS, Tier
 from contracts.work import QueuedHead
 from streams.policy.crowd import Crowd
+from streams.policy.demand import Demand, start_by
 from streams.policy.recall import Recall
 from streams.policy.shares import Share, Shares, Weight, equal
 from streams.policy.timers import Timers
 
 KEYS = 4096
-"""Batch keys of which it is remembered how long their batches take."""
+"""Batch keys of which it is remembered how much longer their batches take than one job."""
 
 PLACE_BYTES = 6_500
 """A job with a larger record takes more than one place: so many of them are 65 MB, of each tier."""
-
-WAY_S = 0.15
-"""From the decision to the worker, with what still runs there, and from the last step to the result."""
 
 
 class Waiting(Struct, frozen=True, kw_only=True, eq=False):
@@ -80,13 +78,15 @@ class Window:
         """Of these, by tenant."""
         self.price = dict.fromkeys(TIERS, 0.0)
         """Predicted GPU-seconds."""
+        self.demand = Demand()
+        """By when it is due."""
         self.wanted: dict[str, Wanted] = {}
         """By model: of the jobs that may go now."""
         self._all: dict[tuple[str, str], Waiting] = {}
         self._by_model: dict[Tier, dict[str, Crowd]] = {tier: {} for tier in TIERS}
         self._by_key: dict[str, dict[Tier, Crowd]] = {}
         self._alike: dict[str, int] = {}
-        self._run_s: Recall[str, float] = Recall(KEYS)
+        self._stretch: Recall[str, float] = Recall(KEYS)
         self._delayed: set[Waiting] = set()
         self._starts = Timers(self._is_delayed)
         self._ends = Timers(self.holds)
@@ -151,17 +151,15 @@ class Window:
         """How many these are."""
         return self._alike.get(key, 0)
 
-    def ran(self, lead: Waiting, seconds: float, now: float) -> None:
-        """A batch was formed, and is predicted to run for so long."""
-        self._run_s[lead.key] = seconds
+    def ran(self, lead: Waiting, stretch: float, now: float) -> None:
+        """A batch was formed, and is predicted to run so many times longer than its largest job alone."""
+        self._stretch[lead.key] = stretch
         if lead.head.model in self.wanted:
             self.wanted[lead.head.model].since = now
 
     def start_by(self, job: Waiting) -> float:
         """When a job has to start to be done by its deadline, in a batch like the last of its key, and told of."""
-        deadline = job.head.deadline
-        run_s = self._run_s.get(job.key, 0.0)
-        return inf if deadline is None else deadline - max(job.head.price_s, run_s) - WAY_S
+        return inf if job.head.deadline is None else start_by(job, self._stretch.get(job.key, 1.0))
 
     def hide(self, job: Waiting) -> None:
         """Leave a job out when asked who leads, until `show`."""
@@ -248,6 +246,7 @@ class Window:
 
     def _count(self, job: Waiting, sign: int) -> None:
         tier = job.tier
+        self.demand.count(job, sign)
         self.jobs[tier] += sign
         places = sign * (1 + len(job.body) // PLACE_BYTES)
         self.load[tier] += places

@@ -121,6 +121,10 @@ class Workers:
         """Those who were alive when last looked at."""
         return self._workers.values()
 
+    def count(self) -> int:
+        """How many these are."""
+        return len(self._workers)
+
     def next_free(self, now: float) -> float | None:
         """When the next of those with room is to get a batch that is not to get one yet."""
         times = (worker.wants_at() for worker in self._workers.values() if worker.has_room())

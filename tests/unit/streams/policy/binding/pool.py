@@ -62,17 +62,19 @@ class Pool:
         )  # fmt: skip
         self.scheduler.report(report, self.now)
 
-    def add(self, model: str, count: int = 1, tier: Tier = "ordinary", *, ttl_s: float | None = None) -> None:
+    def add(
+        self, model: str, count: int = 1, tier: Tier = "ordinary", *, ttl_s: float | None = None, tenant: str = "acme"
+    ) -> None:
         """Jobs come."""
         for _ in range(count):
             self._made += 1
             name = f"job-{self._made}"
             price = self.costs.estimate(model, model, work_of(SHAPE)).seconds
             head = QueuedHead(
-                id=name, tenant="acme", tier=tier, model=model, engine="noop", batch_key=model, price_s=price, resolved=SHAPE,
+                id=name, tenant=tenant, tier=tier, model=model, engine="noop", batch_key=model, price_s=price, resolved=SHAPE,
                 submitted_at=self.now, deadline=None if ttl_s is None else self.now + ttl_s,
             )  # fmt: skip
-            job = Waiting(head=head, name=("acme", name), tier=tier, offset=self._made, arrived=self.now, weight=1.0, body=b"x")
+            job = Waiting(head=head, name=(tenant, name), tier=tier, offset=self._made, arrived=self.now, weight=1.0, body=b"x")
             self.scheduler.arrive(job, self.now)
 
     def batches(self) -> list[tuple[str, str, int]]:

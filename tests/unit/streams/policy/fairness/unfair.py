@@ -19,7 +19,7 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 def charges_nothing(patch: pytest.MonkeyPatch) -> None:
     """First come, first served."""
-    patch.setattr(shares.Shares, "charge", lambda *_: 0.0)
+    patch.setattr(shares.Shares, "charge", lambda *_, **__: 0.0)
 
 
 def forgets_weights(patch: pytest.MonkeyPatch) -> None:
@@ -37,10 +37,10 @@ def company_rides_for_nothing(patch: pytest.MonkeyPatch) -> None:
     """Only who leads a batch is charged."""
     right = shares.Shares.charge
 
-    def wrong(self: Shares, share: Share, cost_s: float) -> float:
+    def wrong(self: Shares, share: Share, cost_s: float, *, freely: bool) -> float:
         if share.spent > self.level:
             return 0.0
-        return right(self, share, cost_s)
+        return right(self, share, cost_s, freely=freely)
 
     patch.setattr(shares.Shares, "charge", wrong)
 
