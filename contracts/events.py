@@ -149,6 +149,21 @@ class Result(Struct, frozen=True, kw_only=True):
     degraded: Annotated[list[str], Meta(description="Inputs that were reduced: steps, or width and height.")] = []
 
 
+class Queue(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a job stands as it begins to wait, and when it may be done. A forecast: what comes later may go first."""
+
+    pool: str
+    tier: Tier
+    price_s: Annotated[float, Meta(description="Predicted GPU-seconds when run alone.")]
+    position: Annotated[int, Meta(description="Jobs that wait in front of it.")]
+    eta_s: Annotated[float, Meta(description="About when its result comes, in seconds after `at`.")]
+    eta_low_s: Annotated[float, Meta(description="One job in ten comes earlier than this.")]
+    eta_high_s: Annotated[float, Meta(description="One job in ten comes later.")]
+    parked_s: Annotated[
+        float, Meta(description="How long it waits for its tenant's turn before that, of which the times above know.")
+    ] = 0.0
+
+
 class Status(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One record on `status`: a step in a job's life. After a terminal state nothing that follows counts."""
 
@@ -160,6 +175,9 @@ class Status(Struct, frozen=True, kw_only=True, omit_defaults=True):
     step: Annotated[int | None, Meta(description="Steps done, while running.")] = None
     steps: Annotated[int | None, Meta(description="Steps in all, while running.")] = None
     error: JobError | None = None
+    queue: Annotated[
+        Queue | None, Meta(description="Of a job that is queued, once its pool's scheduler has said how the pool is.")
+    ] = None
     repeated: Annotated[bool, Meta(description="Told again because the same job was sent again.")] = False
 
 

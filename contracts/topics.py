@@ -20,6 +20,10 @@ PARKED_S = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
 """Partition n of `parked.<pool>` is a line in which a job stays for so long before it is looked at again (seconds)."""
 
 
+STATES_TAIL = 20
+"""Records from the end of `pools`, for each pool, among which its last one is."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TopicSpec:
     """A topic as it must exist on the cluster."""
@@ -49,10 +53,11 @@ class Topics:
     outcomes: str = field(init=False)
     workers: str = field(init=False)
     costs: str = field(init=False)
+    states: str = field(init=False)
 
     def __post_init__(self) -> None:
-        names = {"dead": "jobs.dead"}
-        for one in ("jobs", "control", "status", "results", "dead", "outcomes", "workers", "costs"):
+        names = {"dead": "jobs.dead", "states": "pools"}
+        for one in ("jobs", "control", "status", "results", "dead", "outcomes", "workers", "costs", "states"):
             object.__setattr__(self, one, self.prefix + names.get(one, one))
 
     def queue(self, pool: str, tier: str) -> str:
@@ -92,6 +97,9 @@ class Topics:
         # What is out of date goes soon: whoever starts reads all of it.
         compacted = {"cleanup.policy": "compact", "segment.ms": str(DAY_MS // 24), "min.cleanable.dirty.ratio": "0.1"}
         yield TopicSpec(name=self.costs, partitions=1, config=compacted)
+        # Read from the end; a segment is let go as a whole.
+        short = {"retention.ms": str(DAY_MS // 24), "segment.ms": str(DAY_MS // 24 // 4)}
+        yield TopicSpec(name=self.states, partitions=1, config=short)
         for pool in self.pools:
             yield from self._pool_specs(pool, large)
 

@@ -22,12 +22,14 @@ from infra.settings import Settings, read_settings
 from infra.tenants import TenantsFile
 from streams.agents import admit, batch, control
 from streams.chunks import install_chunks, quick_settings
+from streams.foretell import Foretelling
 from streams.gate import Gate
 from streams.learn import Learning
 from streams.parking.release import Release
 from streams.parking.releasing import Releasing
 from streams.policy.cost import Costs
 from streams.policy.cost_model import CostModel
+from streams.policy.outlook import Outlook
 from streams.policy.validate import Models
 from streams.ports import JobStore
 from streams.process import Crashed, main
@@ -57,7 +59,7 @@ def _credentials(brokers: Brokers) -> Any:
     return faust.SSLCredentials(context) if context else None
 
 
-def attach_admission(
+def attach_admission(  # noqa: PLR0913 - a composition root
     app: Any,
     settings: Settings,
     catalog: Catalog,
@@ -66,11 +68,13 @@ def attach_admission(
     store: JobStore,
     publisher: Publisher,
     metrics: Metrics,
+    *,
+    outlook: Outlook,
 ) -> None:
     """From `jobs` to the queues (admit), from `control` to `outcomes` (control)."""
     topics, models = settings.topics, Models(catalog)
     parts: dict[str, Any] = {"store": store, "publisher": publisher, "topics": topics, "clock": time.time}
-    admitting = admit.Admit(models=models, costs=costs, gate=gate, metrics=metrics, **parts)
+    admitting = admit.Admit(models=models, costs=costs, gate=gate, metrics=metrics, outlook=outlook, **parts)
     ordering = control.ControlJobs(**parts)
     admit.attach(app, admit=admitting, topics=topics, metrics=metrics)
     control.attach(app, control=ordering, topics=topics, metrics=metrics)
@@ -117,9 +121,10 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
     app = new_app(settings)
     reach, topics, costs = settings.kafka.brokers, settings.topics, CostModel(catalog)
     learning = Learning(costs, brokers=reach, topics=topics, publisher=publisher, metrics=metrics)
+    foretelling = Foretelling(brokers=reach, topics=topics, publisher=publisher, clock=time.time)
     limiter = open_limiter(settings.cache, share=lambda: _share(app, topics))
     gate = Gate(limiter, tenants, metrics)
-    attach_admission(app, settings, catalog, costs, gate, store, publisher, metrics)
+    attach_admission(app, settings, catalog, costs, gate, store, publisher, metrics, outlook=foretelling.outlook)
     releasing = new_releasing(settings, gate, store, metrics)
     batching = attach_batching(app, settings, catalog, learning, tenants, store, publisher, metrics)
     async with observe("streams", settings.observe, ready=lambda: _ready(app)):
@@ -129,11 +134,13 @@ async def serve(settings: Settings, leave: asyncio.Event) -> None:
         try:
             await learning.start()
             await batching.start()
+            await foretelling.start(batching.dispatchers)
             await app.start()
             await releasing.start()
             await _until(leave, app)
         finally:
             following.cancel()
+            await foretelling.stop()
             await releasing.stop()
             await batching.stop()
             await app.stop()

@@ -12,16 +12,14 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
-
-from contracts.brokers import Reach, client_options
-from contracts.codec import Decoder, Invalid, encode
+from contracts.brokers import Reach
+from contracts.codec import Decoder, encode
 from contracts.headers import event_headers
 from contracts.metrics import Metrics
 from contracts.records import Publishing, Record
 from contracts.topics import Topics
 from contracts.work import LearnedCost, WorkerReport
+from streams.follow import Following
 from streams.policy.cost_model import CostModel
 
 log = logging.getLogger(__name__)
@@ -32,12 +30,7 @@ WRITE_S = 2.0
 ALL_EVERY = 30
 """Looks after which all that changed is written."""
 
-READ_S = 5.0
-"""How long a start waits for what is known to be read. The table is good enough to begin with."""
-
 STOP_S = 2.0
-POLL_MS = 500
-PAUSE_S = 1.0
 
 learned_of = Decoder(LearnedCost)
 
@@ -47,25 +40,23 @@ class Learning:
 
     def __init__(self, costs: CostModel, *, brokers: Reach, topics: Topics, publisher: Publishing, metrics: Metrics) -> None:
         self.costs = costs
-        self.read = asyncio.Event()
-        """Set once all that was known at the start is."""
-        self._brokers, self._topic, self._publisher, self._metrics = brokers, topics.costs, publisher, metrics
+        self._topic, self._publisher, self._metrics = topics.costs, publisher, metrics
+        self._following = Following(brokers, topics.costs, self._restore)
         self._headers = event_headers("learned", "learn")
         self._checked: Counter[bool] = Counter()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._writing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to read and to write; returns when what is known is read, or after `READ_S`."""
-        self._tasks = [asyncio.create_task(work) for work in (self._follow(), self._write())]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(READ_S):
-                await self.read.wait()
+        """Begin to read and to write; returns when what is known is read, or after a while: the table is good enough to begin."""
+        self._writing = asyncio.create_task(self._write())
+        await self._following.start()
 
     async def stop(self) -> None:
         """Write the rest down."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._following.stop()
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_S):
                 await self._put(all=True)
@@ -98,35 +89,8 @@ class Learning:
             log.info("%d runs predicted, %.0f %% of them within the interval", runs, 100 * self._checked[True] / runs)
         self._checked.clear()
 
-    async def _follow(self) -> None:
-        while True:
-            try:
-                await self._read_on()
-            except (KafkaError, OSError) as error:
-                log.warning("what runs cost cannot be read (%s)", type(error).__name__)
-            await asyncio.sleep(PAUSE_S)
-
-    async def _read_on(self) -> None:
-        reader = AIOKafkaConsumer(**client_options(self._brokers), enable_auto_commit=False, auto_offset_reset="earliest")
-        place = TopicPartition(self._topic, 0)
-        try:
-            await reader.start()
-            reader.assign([place])
-            end = (await reader.end_offsets([place]))[place]
-            while True:
-                if await reader.position(place) >= end:
-                    self.read.set()
-                for records in (await reader.getmany(timeout_ms=POLL_MS)).values():
-                    self._restore(records)
-        finally:
-            await reader.stop()
-
-    def _restore(self, records: list[Any]) -> None:
-        for record in records:
-            try:
-                self.costs.restore(learned_of(record.value))
-            except Invalid as error:
-                log.warning("record at %s@%d skipped: %s", record.topic, record.offset, error.field)
+    def _restore(self, record: Any) -> None:
+        self.costs.restore(learned_of(record.value))
 
 
 def _key(learned: LearnedCost) -> bytes:

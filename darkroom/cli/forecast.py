@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Struct
 
-from contracts.events import TIERS, Job, JobError, Tier
+from contracts.events import Job, JobError
+from darkroom.cli import show
 from darkroom.cli.files import files
 from darkroom.cli.where import Where
 from darkroom.place import Place
-from darkroom.system.lag import Backlog, backlog, workers
+from darkroom.system.lag import workers
 from darkroom.system.learned import learned
+from darkroom.system.pools import coming, pools
 from streams.policy.cost import Estimate, work_of
 from streams.policy.cost_model import CostModel
 from streams.policy.decode import read_job
@@ -40,13 +42,15 @@ class Forecast(Struct, frozen=True, kw_only=True):
     """Four of five such runs take between price ÷ (1 + this) and price × (1 + this)."""
     price_runs: int = 0
     """Measured runs that the price rests on; 0: it is the catalogue's."""
-    waiting_jobs: int = 0
-    """Of the same tier and more important ones, in the same pool."""
-    waiting_gpu_s: float = 0.0
+    position: int | None = None
+    """Jobs that would go before it."""
     workers: int = 0
     """Alive, and able to run the model."""
-    done_in_s: float | None = None
-    """About when it would be done, if the GPU-seconds that wait are shared by the workers; None: nobody is there to run it."""
+    eta_s: float | None = None
+    """When it would be done, about (seconds); None: nobody is there to run it, or to say."""
+    eta_low_s: float | None = None
+    eta_high_s: float | None = None
+    """Four of five jobs are done between these."""
 
 
 async def ask(job: Job, where: Where) -> Forecast:
@@ -69,29 +73,25 @@ async def ask(job: Job, where: Where) -> Forecast:
 
 
 async def _timed(at: Place, placed: Placed, estimate: Estimate, runs: int) -> Forecast:
-    model, tier = placed.model, placed.job.priority
-    before = _before(await backlog(at, model.pool), tier) if model.pool in at.topics.pools else []
-    able = [one for one in await workers(at, time.time()) if one.pool == model.pool and model.ref in one.models]
-    waiting_s = sum(one.gpu_s for one in before)
+    job, model, now = placed.job, placed.model, time.time()
+    able = [one for one in await workers(at, now) if one.pool == model.pool and model.ref in one.models]
+    state = (await pools(at)).get(model.pool)
+    eta = coming(state, job.priority, job.tenant, placed.price_s, model.ref, now) if able else None
     return Forecast(
         model=model.ref,
         engine=model.engine,
         pool=model.pool,
-        tier=tier,
+        tier=job.priority,
         batch_key=placed.batch_key,
         price_s=placed.price_s,
         price_error=round(estimate.error, 3),
         price_runs=runs,
-        waiting_jobs=sum(one.jobs for one in before),
-        waiting_gpu_s=round(waiting_s, 3),
+        position=eta.position if eta else None,
         workers=len(able),
-        done_in_s=round(placed.price_s + waiting_s / len(able), 3) if able else None,
+        eta_s=round(eta.eta_s, 3) if eta else None,
+        eta_low_s=round(eta.low_s, 3) if eta else None,
+        eta_high_s=round(eta.high_s, 3) if eta else None,
     )
-
-
-def _before(waiting: dict[str, Backlog], tier: Tier) -> list[Backlog]:
-    """What goes first: more important tiers, and the job's own."""
-    return [waiting[one] for one in TIERS[: TIERS.index(tier) + 1]]
 
 
 def _count(number: int, thing: str) -> str:
@@ -107,6 +107,12 @@ def lines(told: Forecast) -> Iterator[str]:
     yield f"would be accepted: {told.model} on {told.engine}, pool {told.pool}, tier {told.tier}"
     yield f"  price    {told.price_s:.3g} GPU-seconds, give or take {told.price_error:.0%} ({by})"
     yield f"  batches  with other jobs of {told.batch_key}"
-    waiting = f"{told.waiting_gpu_s:.3g} GPU-seconds of {_count(told.waiting_jobs, 'job')}"
-    yield f"  waiting  {waiting}, {_count(told.workers, 'worker')}"
-    yield f"  done     {f'in about {told.done_in_s:.3g} s' if told.done_in_s is not None else 'unknown: no worker can run it'}"
+    able = _count(told.workers, "worker")
+    yield f"  waiting  {able}" if told.position is None else f"  waiting  {_count(told.position, 'job')} in front, {able}"
+    yield f"  done     {_when(told)}"
+
+
+def _when(told: Forecast) -> str:
+    if told.eta_s is None or told.eta_low_s is None or told.eta_high_s is None:
+        return "unknown: no worker can run it" if not told.workers else "unknown: no scheduler says"
+    return f"in about {show.span(told.eta_s)} ({show.between(told.eta_low_s, told.eta_high_s)})"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -10,7 +13,12 @@ from contracts.codec import Decoder, Invalid
 from contracts.events import Status
 from darkroom.cli import show
 from darkroom.cli.where import Where, json_option, where_options
+from darkroom.errors import DarkroomError
+from darkroom.system.pools import pools, standing
 from darkroom.wire import consumer, reach
+
+AGAIN_S = 5.0
+"""Between two lines about a job that waits (seconds)."""
 
 
 @click.command
@@ -30,11 +38,30 @@ def watch(*, id: str | None, tenant: str | None, json: bool, where: Where) -> in
 
 
 async def _one(where: Where, id: str, tenant: str | None, *, json: bool) -> int:
-    last: Status | None = None
+    told: list[Status] = []
     async with where.client() as client:
-        async for last in client.status(id, tenant=tenant):
-            show.json(last) if json else show.line(show.status_line(last))
-    return 0 if last and last.state == "succeeded" else 1
+        waiting = None if json else asyncio.create_task(_while_queued(where, told))
+        try:
+            async for status in client.status(id, tenant=tenant):
+                told.append(status)
+                show.json(status) if json else show.line(show.status_line(status))
+        finally:
+            if waiting is not None:
+                waiting.cancel()
+    return 0 if told and told[-1].state == "succeeded" else 1
+
+
+async def _while_queued(where: Where, told: Sequence[Status]) -> None:
+    """Say now and then where a job stands by now."""
+    place = where.place()
+    while True:
+        await asyncio.sleep(AGAIN_S)
+        if told and told[-1].state == "queued" and told[-1].queue is not None:
+            with suppress(DarkroomError):
+                state = (await pools(place)).get(told[-1].queue.pool)
+                eta = standing(state, told[-1], time.time())
+                if eta is not None and told[-1].state == "queued":
+                    show.line(f"{show.clock(time.time())}  waiting: {show.wait(eta.position, *eta[2:])}")
 
 
 async def _all(where: Where, tenant: str | None, *, json: bool) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import fmean
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from contracts.codec import Decoder
-from contracts.work import QueuedHead, WorkerReport
+from contracts.work import WorkerReport
 from darkroom.place import Place
+from darkroom.system.tail import tail
 from darkroom.wire import consumer, options, reach
 
 FRESH_S = 5.0
@@ -18,12 +18,6 @@ FRESH_S = 5.0
 
 TAIL = 500
 """Reports read from the end of `workers`: some seconds' worth of all of them."""
-
-
-SAMPLE = 200
-"""Waiting jobs whose prices are looked at: a queue may hold a million."""
-
-_head_of = Decoder(QueuedHead)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,42 +52,6 @@ async def waiting(place: Place) -> list[Waiting]:
     return [Waiting(topic=name, records=count) for name, count in lag.items()]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Backlog:
-    """Jobs of a pool and tier that wait, those that the scheduler holds included."""
-
-    jobs: int
-    gpu_s: float
-    """Predicted GPU-seconds, from the last `SAMPLE` of them."""
-
-
-async def backlog(place: Place, pool: str) -> dict[str, Backlog]:
-    """What waits for workers of a pool, by tier."""
-    queues = {tier: TopicPartition(name, 0) for tier, name in place.topics.queues(pool).items()}
-    group = place.topics.group("streams")
-    finished = (await _finished(place, {group}))[group]
-    reader = consumer(place, *(queue.topic for queue in queues.values()))
-    await reach(reader.start(), place)
-    try:
-        begins = await reach(reader.beginning_offsets(queues.values()), place)
-        ends = await reach(reader.end_offsets(queues.values()), place)
-        starts = {queue: max(finished.get(queue, 0), begins[queue]) for queue in queues.values()}
-        return {tier: await _backlog(reader, place, queue, starts[queue], ends[queue]) for tier, queue in queues.items()}
-    finally:
-        await reader.stop()
-
-
-async def _backlog(reader: AIOKafkaConsumer, place: Place, queue: TopicPartition, start: int, end: int) -> Backlog:
-    if start >= end:
-        return Backlog(jobs=0, gpu_s=0.0)
-    reader.seek(queue, max(start, end - SAMPLE))
-    prices: list[float] = []
-    while await reader.position(queue) < end:
-        records = (await reach(reader.getmany(queue, timeout_ms=500), place)).get(queue, [])
-        prices += [_head_of(record.value).price_s for record in records]
-    return Backlog(jobs=end - start, gpu_s=fmean(prices or [0.0]) * (end - start))
-
-
 async def _finished(place: Place, groups: set[str]) -> dict[str, dict[TopicPartition, int]]:
     admin = AIOKafkaAdminClient(**options(place))
     try:
@@ -106,24 +64,5 @@ async def _finished(place: Place, groups: set[str]) -> dict[str, dict[TopicParti
 
 async def workers(place: Place, now: float) -> list[WorkerReport]:
     """The last word of each worker that is alive."""
-    reader = consumer(place, place.topics.workers)
-    await reach(reader.start(), place)
-    try:
-        reports = await _tail(reader, place)
-    finally:
-        await reader.stop()
-    last = {report.worker: report for report in reports}
+    last = await tail(place, place.topics.workers, Decoder(WorkerReport), TAIL)
     return [report for report in last.values() if not report.leaving and now - report.at < FRESH_S]
-
-
-async def _tail(reader: AIOKafkaConsumer, place: Place) -> list[WorkerReport]:
-    decode = Decoder(WorkerReport)
-    (one,) = reader.assignment()
-    end = (await reach(reader.end_offsets([one]), place))[one]
-    begin = (await reach(reader.beginning_offsets([one]), place))[one]
-    reader.seek(one, max(begin, end - TAIL))
-    found = []
-    while await reader.position(one) < end:
-        records = (await reach(reader.getmany(timeout_ms=500), place)).get(one, [])
-        found += [decode(record.value) for record in records]
-    return found

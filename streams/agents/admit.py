@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.events import Dead, JobError, State, Status, Terminal, Timings
+from contracts.events import Dead, JobError, Queue, Status, Terminal, Timings
 from contracts.metrics import Metrics
 from contracts.records import Publishing, Record
 from contracts.topics import Topics
@@ -19,7 +19,9 @@ from streams.gate import AT_ONCE, Gate, busy
 from streams.patience import patiently
 from streams.policy.cost import Costs
 from streams.policy.decode import read_job, sender_of
+from streams.policy.eta import Eta
 from streams.policy.limit import Answer
+from streams.policy.outlook import Outlook
 from streams.policy.place import Placed, deadline, place, queued
 from streams.policy.rejected import Rejected
 from streams.policy.validate import Models
@@ -80,7 +82,7 @@ Case = tuple[Entry, Answer, Claimed]
 class Admit:
     """Admits chunks of records. Everything it does may be done twice: a chunk counts only once it is acknowledged."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what admission asks, each by its name
         self,
         *,
         models: Models,
@@ -91,6 +93,7 @@ class Admit:
         topics: Topics,
         clock: Clock,
         metrics: Metrics,
+        outlook: Outlook,
     ) -> None:
         self._models = models
         self._costs = costs
@@ -100,6 +103,7 @@ class Admit:
         self._tell = Tell(topics, "admit")
         self._clock = clock
         self._metrics = metrics
+        self._outlook = outlook
 
     async def __call__(self, records: Sequence[Any]) -> None:
         """Returns once all that follows from these records is durable."""
@@ -114,8 +118,9 @@ class Admit:
             else:
                 entries.append(Entry(record, placed, when(record, now), self._gate.too_dear(placed)))
         cases = await self._judged(entries, now)
-        told = list(self._statuses(cases, now))
-        onward += self._onward(cases, now)
+        etas = self._foretold(cases, now)
+        told = list(self._statuses(cases, etas, now))
+        onward += self._onward(cases, etas, now)
         # Told first: a worker may take a job the moment it is queued, and "running" must not come before "queued".
         await self._publisher.publish(told)
         await self._publisher.publish(onward)
@@ -155,15 +160,29 @@ class Admit:
         dead = letter(record, rejected.error, now, id=sender.id, tenant=sender.tenant)
         return self._tell.outcome(_refused(record, sender.id, sender.tenant, rejected.error, now, dead), trace(record))
 
-    def _statuses(self, cases: Iterable[Case], now: float) -> Iterator[Record]:
-        for entry, _, answer in cases:
+    def _foretold(self, cases: Iterable[Case], now: float) -> list[Eta | None]:
+        """When each job that goes on may be done."""
+        chunk = self._outlook.chunk(now)
+
+        def eta(entry: Entry, allowed: Answer, answer: Claimed) -> Eta | None:
+            if not _to_run(answer) or _doomed(entry, answer, now):
+                return None
+            placed, job = entry.placed, entry.placed.job
+            model = placed.model
+            return chunk.forecast(model.pool, job.priority, job.tenant, placed.price_s, model.ref, allowed.wait_s)
+
+        return [eta(*case) for case in cases]
+
+    def _statuses(self, cases: Iterable[Case], etas: Iterable[Eta | None], now: float) -> Iterator[Record]:
+        for (entry, allowed, answer), eta in zip(cases, etas, strict=True):
             job = entry.placed.job
             context = trace(entry.record)
-            for status in _told(job.id, job.tenant, answer, now, waits=not _doomed(entry, answer, now)):
+            queue = _queue(entry.placed, eta, allowed.wait_s) if eta else None
+            for status in _told(job.id, job.tenant, answer, now, queue, waits=not _doomed(entry, answer, now)):
                 yield self._tell.status(status, context)
 
-    def _onward(self, cases: Iterable[Case], now: float) -> Iterator[Record]:
-        for entry, allowed, answer in cases:
+    def _onward(self, cases: Iterable[Case], etas: Iterable[Eta | None], now: float) -> Iterator[Record]:
+        for (entry, allowed, answer), eta in zip(cases, etas, strict=True):
             job, context = entry.placed.job, trace(entry.record)
             if _turned_away(answer) and entry.dear:
                 yield self._refusal(entry.record, entry.dear, now)
@@ -172,12 +191,18 @@ class Admit:
                 yield self._tell.outcome(_refused(entry.record, job.id, job.tenant, busy(allowed), now), context)
             elif _to_run(answer):
                 doom = _doomed(entry, answer, now)
-                yield self._tell.outcome(self._end(entry, doom, now), context) if doom else self._queued(entry, allowed, now)
+                yield self._tell.outcome(self._end(entry, doom, now), context) if doom else self._queued(entry, allowed, eta, now)
 
-    def _queued(self, entry: Entry, allowed: Answer, now: float) -> Record:
+    def _queued(self, entry: Entry, allowed: Answer, eta: Eta | None, now: float) -> Record:
         record = entry.record
-        source = place_of(record)
-        job = queued(entry.placed, record.value, source=source, submitted_at=entry.submitted_at, admitted_at=now)
+        job = queued(
+            entry.placed,
+            record.value,
+            source=place_of(record),
+            submitted_at=entry.submitted_at,
+            admitted_at=now,
+            forecast_s=eta.raw_s if eta else 0.0,
+        )
         return self._gate.onward(self._tell, job, allowed, now, trace(record))
 
     def _end(self, entry: Entry, why: JobError, now: float) -> Outcome:
@@ -225,11 +250,24 @@ def _doomed(entry: Entry, answer: Claimed, now: float) -> JobError | None:
     return EXPIRED if limit is not None and limit <= now else None
 
 
-def _told(id: str, tenant: str, answer: Claimed, now: float, *, waits: bool) -> Iterator[Status]:
+def _queue(placed: Placed, eta: Eta, parked_s: float) -> Queue:
+    return Queue(
+        pool=placed.model.pool,
+        tier=placed.job.priority,
+        price_s=placed.price_s,
+        position=eta.position,
+        eta_s=eta.eta_s,
+        eta_low_s=eta.low_s,
+        eta_high_s=eta.high_s,
+        parked_s=parked_s,
+    )
+
+
+def _told(id: str, tenant: str, answer: Claimed, now: float, queue: Queue | None, *, waits: bool) -> Iterator[Status]:
     if _to_run(answer):
-        states: tuple[State, ...] = ("accepted", "queued") if waits else ("accepted",)
-        for state in states:
-            yield Status(id=id, tenant=tenant, state=state, at=now, attempt=0)
+        yield Status(id=id, tenant=tenant, state="accepted", at=now, attempt=0)
+        if waits:
+            yield Status(id=id, tenant=tenant, state="queued", at=now, attempt=0, queue=queue)
     elif answer.answer == "conflict":
         yield Status(id=id, tenant=tenant, state="conflict", at=now, attempt=0, error=CONFLICT)
     elif answer.answer == "same":

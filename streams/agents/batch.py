@@ -69,6 +69,11 @@ class Batching:
         self._learning = learning
         self._queues = {pool: set(topics.queues(pool).values()) for pool in pools}
 
+    @property
+    def dispatchers(self) -> dict[str, Dispatcher]:
+        """By pool."""
+        return {name: pool.dispatcher for name, pool in self.pools.items()}
+
     async def start(self) -> None:
         """Begin to watch and to decide."""
         for pool in self.pools.values():

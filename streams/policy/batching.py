@@ -16,12 +16,13 @@ from itertools import islice
 from msgspec import Struct
 
 from contracts.events import TIERS
-from contracts.work import WorkerReport
+from contracts.work import PoolState, WorkerReport
 from streams.policy.affinity import Takers, takers
 from streams.policy.bill import Bill, Predicted, Prices
 from streams.policy.cost import Costs
 from streams.policy.fill import Caps, fill
 from streams.policy.floor import Floor
+from streams.policy.foresight import Foresight
 from streams.policy.horizon import Horizon
 from streams.policy.overflow import Overflow
 from streams.policy.recall import Recall
@@ -78,6 +79,7 @@ class Scheduler:
         self.window = Window(weight)
         self.workers = Workers()
         self.floor = floor or Floor()
+        self.foresight = Foresight(caps, costs, weight)
         self._costs = costs
         self._weight = weight
         self._batch_wait_s = batch_wait_s
@@ -145,6 +147,7 @@ class Scheduler:
     def report(self, report: WorkerReport, now: float) -> None:
         """A worker's report came in."""
         self.workers.report(report, now)
+        self.foresight.report(report, now)
 
     def ended(self, partition: int, end: int) -> None:
         """The end offset of a partition of batches was learned."""
@@ -182,6 +185,7 @@ class Scheduler:
     def sent(self, formed: Formed, offset: int) -> list[Waiting]:
         """The batch was written at this offset. Returns the records that are done with."""
         self.workers.sent(formed.partition, offset)
+        self.foresight.sent(formed, offset)
         return self.landed(formed.jobs)
 
     def landed(self, jobs: Iterable[Waiting]) -> list[Waiting]:
@@ -262,6 +266,10 @@ class Scheduler:
         self._company_until = None
         for flight in self._flights.values():
             flight.clear()
+
+    def news(self, pool: str, now: float) -> PoolState | None:
+        """What waits, and how fast it goes, when it is time to tell; see `Foresight`."""
+        return self.foresight.news(pool, self.window, self.workers, now)
 
     def could_run(self, now: float) -> bool:
         """Whether a free worker and a job for it are both here: true for long means that the caller is stuck."""

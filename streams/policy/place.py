@@ -46,7 +46,9 @@ def _shape(size: Resolved) -> str:
     return f"{size.width}x{size.height}x{size.frames}"
 
 
-def queued(placed: Placed, body: bytes, *, source: str, submitted_at: float, admitted_at: float) -> QueuedJob:
+def queued(
+    placed: Placed, body: bytes, *, source: str, submitted_at: float, admitted_at: float, forecast_s: float = 0.0
+) -> QueuedJob:
     """The job as it queues. `body`: the original event."""
     job, model = placed.job, placed.model
     return QueuedJob(
@@ -64,6 +66,7 @@ def queued(placed: Placed, body: bytes, *, source: str, submitted_at: float, adm
         admitted_at=admitted_at,
         deadline=deadline(job, submitted_at),
         degrade=job.degrade == "allowed",
+        forecast_s=forecast_s,
         job=raw(body),
     )
 

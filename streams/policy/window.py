@@ -94,6 +94,10 @@ class Window:
     def __len__(self) -> int:
         return len(self._all)
 
+    def __iter__(self) -> Iterator[Waiting]:
+        """All of them, in no particular order."""
+        return iter(self._all.values())
+
     def find(self, name: tuple[str, str]) -> Waiting | None:
         """The job of this tenant and id."""
         return self._all.get(name)

@@ -6,7 +6,7 @@ Nothing here is remembered across a crash: a partition's end is in Kafka, and ho
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from math import inf
 
@@ -117,7 +117,7 @@ class Workers:
         self._look_for_dead(now)
         return [worker for worker in self._workers.values() if worker.has_room() and worker.wants_at() <= now]
 
-    def all(self) -> Iterable[Worker]:
+    def all(self) -> Collection[Worker]:
         """Those who were alive when last looked at."""
         return self._workers.values()
 

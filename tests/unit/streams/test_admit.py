@@ -10,12 +10,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from contracts.codec import encode
-from contracts.events import Status
+from contracts.events import Status, Tier
 from contracts.metrics import Metrics
 from contracts.records import Record
 from contracts.tenants import Tenant, Tenants
 from contracts.topics import Topics
-from contracts.work import Outcome, Parked, QueuedJob, Ran
+from contracts.work import Outcome, Parked, PoolState, QueuedJob, Ran, TenantQueue, TierQueue
 from infra.jobstore.memory import MemoryJobs
 from infra.limiter.local import LocalLimiter
 from streams.agents.admit import Admit
@@ -23,6 +23,7 @@ from streams.agents.control import ControlJobs
 from streams.gate import Gate
 from streams.policy.cost_model import CostModel
 from streams.policy.limit import Answer, Ask, Rates
+from streams.policy.outlook import Outlook
 from streams.policy.validate import Models
 from streams.ports import Claim, Claimed, Move, StoreUnavailable
 from tests.support.bad_jobs import USED, good
@@ -75,6 +76,7 @@ class Bench:
     tenants: Tenants = field(default_factory=Tenants)
     limiter: LocalLimiter = field(default_factory=lambda: LocalLimiter(clock=lambda: NOW))
     costs: CostModel = field(default_factory=lambda: CostModel(USED))
+    outlook: Outlook = field(default_factory=Outlook)
 
     @property
     def gate(self) -> Gate:
@@ -82,7 +84,9 @@ class Bench:
 
     async def admit(self, *records: Sent, models: Any = MODELS) -> Paper:
         parts: dict[str, Any] = {"models": models, "costs": self.costs, "store": self.store, "metrics": self.metrics}
-        await Admit(**parts, gate=self.gate, publisher=self.paper, topics=TOPICS, clock=lambda: NOW)(records)
+        await Admit(**parts, gate=self.gate, publisher=self.paper, topics=TOPICS, clock=lambda: NOW, outlook=self.outlook)(
+            records
+        )
         return self.paper
 
     def restarted(self) -> Bench:
@@ -320,3 +324,23 @@ class TestControl:
 
 def _cancel(id: str = "a") -> bytes:
     return encode({"id": id, "tenant": "acme", "action": "cancel"})
+
+
+async def test_a_queued_job_is_told_where_it_stands() -> None:
+    bench = Bench()
+    own = TenantQueue(tenant="acme", jobs=4, gpu_s=20.0, coming=0.0, oldest_at=NOW - 9)
+    waiting: dict[Tier, TierQueue] = {"ordinary": TierQueue(jobs=4, gpu_s=20.0, seen_at=NOW, tenants=[own])}
+    bench.outlook.learn(PoolState(pool="default", at=NOW, workers=2, tiers=waiting))
+    paper = await bench.admit(Sent(job("one")), Sent(job("two"), offset=1))
+    one, two = (status.queue for status in paper.of("status", Status) if status.state == "queued")
+    assert one is not None
+    assert two is not None
+    assert (one.position, two.position) == (4, 5)
+    assert one.eta_low_s < 10 < one.eta_s < one.eta_high_s < two.eta_high_s
+    told = [queued.forecast_s for queued in paper.of("queue.default.ordinary", QueuedJob)]
+    assert 10 < told[0] < told[1]
+
+
+async def test_nothing_is_said_of_a_pool_of_which_nothing_is_known() -> None:
+    paper = await Bench().admit(Sent(job()))
+    assert [status.queue for status in paper.of("status", Status)] == [None, None]
