@@ -111,6 +111,7 @@ class Scheduler:
                 self.horizon.came(job, now)
             else:
                 self._flights[_run(job)] = [job]
+                self.foresight.aside(job)
                 self._aside.append((job, self.overflow.put((job.tier, job.name[0]))))
             return ()
         if held.head.attempt > job.head.attempt:
@@ -269,7 +270,7 @@ class Scheduler:
 
     def news(self, pool: str, now: float) -> PoolState | None:
         """What waits, and how fast it goes, when it is time to tell; see `Foresight`."""
-        return self.foresight.news(pool, self.window, self.workers, now)
+        return self.foresight.news(pool, self.window, self.overflow.there, self.workers, now)
 
     def could_run(self, now: float) -> bool:
         """Whether a free worker and a job for it are both here: true for long means that the caller is stuck."""

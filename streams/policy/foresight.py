@@ -7,7 +7,7 @@ held against their forecasts.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from streams.policy.window import Waiting, Window
     from streams.policy.workers import Worker, Workers
 
+Aside = Mapping[tuple[Tier, str], int]
+"""By tier and tenant: jobs in overflow."""
+
 TOLD = 8
 """Tenants of a tier that are told of by name."""
 
@@ -36,8 +39,8 @@ SOON_S = 0.25
 MUCH = 0.3
 """Part by which what waits has to have changed for that."""
 
-LOOKED_AT = 20_000
-"""Waiting jobs that are counted one by one; of more than these the tenants are not told (milliseconds of the loop)."""
+LOOKED_AT = 4_000
+"""Waiting jobs that are counted one by one; each of a larger window's stands for several (a millisecond or two)."""
 
 RECENT = 48
 """Batches by which it is judged what full ones would gain."""
@@ -90,6 +93,10 @@ class Foresight:
         lead = formed.jobs[0]
         self._recent.append((lead, self._caps.limit(lead.head)))
 
+    def aside(self, job: Waiting) -> None:
+        """A job went to overflow: what waits there is counted by the scheduler, too."""
+        self._seen[job.tier] = max(self._seen[job.tier], job.head.admitted_at)
+
     def report(self, report: WorkerReport, now: float) -> None:
         """A worker says how far it is: the batches before that have run."""
         for partition, position in report.positions.items():
@@ -98,9 +105,9 @@ class Foresight:
                 _, job = running.popleft()
                 self.calibration.learn(job.head.forecast_s, now + SETTLE_S - job.head.admitted_at)
 
-    def news(self, pool: str, window: Window, workers: Workers, now: float) -> PoolState | None:
+    def news(self, pool: str, window: Window, aside: Aside, workers: Workers, now: float) -> PoolState | None:
         """How the pool is, once a second and sooner when much has changed; None: it is not time yet."""
-        return self._state(pool, window, workers, now) if self._due(window, workers, now) else None
+        return self._state(pool, window, aside, workers, now) if self._due(window, workers, now) else None
 
     def _due(self, window: Window, workers: Workers, now: float) -> bool:
         passed = inf if self._told_at is None else now - self._told_at
@@ -108,10 +115,11 @@ class Foresight:
             return passed >= EVERY_S
         return abs(len(window) - self._told_jobs) > max(len(workers.all()), MUCH * self._told_jobs)
 
-    def _state(self, pool: str, window: Window, workers: Workers, now: float) -> PoolState:
+    def _state(self, pool: str, window: Window, aside: Aside, workers: Workers, now: float) -> PoolState:
         everyone = list(workers.all())
         gain, full = self._gain()
-        counted = _count(islice(window, LOOKED_AT))
+        counted = _count(window)
+        _add(counted, aside, now)
         self._follow(counted, now)
         self._every, self._sent_before = 1 + (self._sent - self._sent_before) // JUDGED, self._sent
         self._told_jobs = len(window)
@@ -125,7 +133,7 @@ class Foresight:
             busy_s=sum(max(0.0, one.through_at - now) for one in everyone if one.outstanding) / max(1, len(everyone)),
             gain=gain,
             full=full,
-            tiers={tier: self._tier(tier, window, counted) for tier in TIERS},
+            tiers={tier: self._tier(tier, counted) for tier in TIERS},
             models={model: self._model(model, window, everyone) for model in self._models(window, everyone)},
             bands=self.calibration.bands(),
         )
@@ -170,13 +178,14 @@ class Foresight:
     def _rate(self, tier: Tier) -> float:
         return sum(rate for (of, _), rate in self._coming.items() if of == tier)
 
-    def _tier(self, tier: Tier, window: Window, counted: dict[tuple[Tier, str], _Counted]) -> TierQueue:
+    def _tier(self, tier: Tier, counted: dict[tuple[Tier, str], _Counted]) -> TierQueue:
         ours = {tenant: one for (of, tenant), one in counted.items() if of == tier}
-        ours |= {tenant: _Counted(0.0) for of, tenant in self._coming if of == tier and tenant not in ours}
+        gone = {tenant for of, tenant in self._coming if of == tier} - ours.keys()
+        ours |= {tenant: _Counted(oldest_at=0.0, newest_at=0.0) for tenant in gone}
         most = sorted(ours.items(), key=lambda pair: -pair[1].gpu_s - CALM_S * self._coming.get((tier, pair[0]), 0.0))[:TOLD]
         return TierQueue(
-            jobs=window.jobs[tier],
-            gpu_s=window.price[tier],
+            jobs=sum(one.jobs for one in ours.values()),
+            gpu_s=sum(one.gpu_s for one in ours.values()),
             coming=self._rate(tier),
             usual=self._usual[tier],
             seen_at=self._seen[tier],
@@ -210,19 +219,32 @@ class _Counted:
 
     __slots__ = ("gpu_s", "jobs", "newest_at", "oldest_at")
 
-    def __init__(self, at: float) -> None:
-        self.jobs, self.gpu_s, self.newest_at, self.oldest_at = 0, 0.0, at, at
+    def __init__(self, *, oldest_at: float, newest_at: float) -> None:
+        self.jobs, self.gpu_s, self.oldest_at, self.newest_at = 0, 0.0, oldest_at, newest_at
 
 
-def _count(jobs: Iterable[Waiting]) -> dict[tuple[Tier, str], _Counted]:
+def _count(window: Window) -> dict[tuple[Tier, str], _Counted]:
+    step = 1 + len(window) // LOOKED_AT
     counted: dict[tuple[Tier, str], _Counted] = {}
-    for job in jobs:
+    for job in islice(window, 0, None, step):
         head = job.head
         one = counted.get((job.tier, head.tenant))
         if one is None:
-            one = counted[job.tier, head.tenant] = _Counted(head.admitted_at)
-        one.jobs += 1
-        one.gpu_s += head.price_s
+            one = counted[job.tier, head.tenant] = _Counted(oldest_at=head.admitted_at, newest_at=head.admitted_at)
+        one.jobs += step
+        one.gpu_s += step * head.price_s
         one.newest_at = max(one.newest_at, head.admitted_at)
         one.oldest_at = min(one.oldest_at, head.admitted_at)
     return counted
+
+
+def _add(counted: dict[tuple[Tier, str], _Counted], aside: Aside, now: float) -> None:
+    """What waits in overflow, which is only counted: each job as dear as those of its tenant in the window, or as all."""
+    jobs = sum(one.jobs for one in counted.values())
+    usual = sum(one.gpu_s for one in counted.values()) / jobs if jobs else 0.0
+    for owner, left in aside.items():
+        one = counted.get(owner)
+        if one is None:
+            one = counted[owner] = _Counted(oldest_at=now, newest_at=0.0)
+        one.gpu_s += left * (one.gpu_s / one.jobs if one.jobs else usual)
+        one.jobs += left

@@ -9,6 +9,7 @@ depends on it but order.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from math import ceil, inf
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,11 @@ class Overflow:
         self._coming: Counter[Owner] = Counter()
         self._reserved = dict.fromkeys(TIERS, 0)
         self._since: dict[tuple[str, str], float] = {}
+
+    @property
+    def there(self) -> Mapping[Owner, int]:
+        """How many of each owner's are there, about."""
+        return self._left
 
     def jobs(self) -> int:
         """How many are there, about."""
