@@ -49,6 +49,18 @@ log = logging.getLogger(__name__)
 CPU_ENGINES = ("onnx",)
 
 
+def _new_consumer(settings: Settings, hands: Hands, backlog: Backlog) -> Consumer:
+    return Consumer(
+        topic=settings.topics.batches(settings.worker.pool),
+        group=settings.topics.group(f"gpu.{settings.worker.pool}"),
+        brokers=settings.kafka.brokers,
+        session_s=settings.kafka.session_timeout_s,
+        slots=settings.worker.slots,
+        hands=hands,
+        backlog=backlog,
+    )
+
+
 class Worker:
     """Every part of one GPU consumer."""
 
@@ -77,15 +89,7 @@ class Worker:
         bounds = Bounds(memory_mb=settings.worker.memory_mb, growth_mb=settings.worker.growth_mb)
         self.engine = self.hands.engine = EngineProcess(self.hands, hang_s=settings.worker.hang_s, bounds=bounds)
         self.reporter = Reporter(publisher, topics, self._report)
-        self.consumer = Consumer(
-            topic=topics.batches(settings.worker.pool),
-            group=topics.group(f"gpu.{settings.worker.pool}"),
-            brokers=settings.kafka.brokers,
-            session_s=settings.kafka.session_timeout_s,
-            slots=settings.worker.slots,
-            hands=self.hands,
-            backlog=self.backlog,
-        )
+        self.consumer = _new_consumer(settings, self.hands, self.backlog)
         self._models = runnable(catalog, settings.worker.pool)
 
     @property

@@ -50,18 +50,7 @@ def write_report(report: Report, folder: Path) -> None:
 def page(report: Report) -> str:
     """The report in Markdown."""
     base = median(report.throughput["dramatiq"])
-    lines = [
-        "# Bench: no-op jobs",
-        "",
-        f"`{report.command}` on {report.machine}. {report.jobs} jobs a round, {len(report.throughput['darkroom'])} rounds,",
-        "the sides in turn within each round. Darkroom: from the first send to the last result as a read_committed reader",
-        "sees it, broker, stores and client on the same machine. Celery and Dramatiq: from the first send to the last",
-        "acknowledgement, on Valkey with default settings (nothing written to disk), late acknowledgement, no results.",
-        "Pass-through: the same bytes from one topic to another by bare aiokafka.",
-        "",
-        "| side | jobs/s, median | min–max | against Dramatiq |",
-        "|---|---|---|---|",
-    ]
+    lines = [*_head(report), "", "| side | jobs/s, median | min–max | against Dramatiq |", "|---|---|---|---|"]
     for name, values in report.throughput.items():
         spread = f"{min(values):,.0f}–{max(values):,.0f}"
         lines.append(f"| {name} | {median(values):,.0f} | {spread} | {median(values) / base:.2f}× |")
@@ -79,6 +68,18 @@ def page(report: Report) -> str:
     lines += [f"| {name} | {value:.3f} |" for name, value in report.records_per_job.items() if value >= 0.0005]
     lines += [f"| sum | {sum(report.records_per_job.values()):.2f} |", "", "![jobs/s by side](bench.png)", ""]
     return "\n".join(lines)
+
+
+def _head(report: Report) -> list[str]:
+    return [
+        "# Bench: no-op jobs",
+        "",
+        f"`{report.command}` on {report.machine}. {report.jobs} jobs a round, {len(report.throughput['darkroom'])} rounds,",
+        "the sides in turn within each round. Darkroom: from the first send to the last result as a read_committed reader",
+        "sees it, broker, stores and client on the same machine. Celery and Dramatiq: from the first send to the last",
+        "acknowledgement, on Valkey with default settings (nothing written to disk), late acknowledgement, no results.",
+        "Pass-through: the same bytes from one topic to another by bare aiokafka.",
+    ]
 
 
 def plot(report: Report) -> Image.Image:

@@ -32,14 +32,7 @@ def page(report: Report) -> str:
         *(f"| {one.invariant} | {one.checks} | {len(one.faults) or '–'} |" for one in report.verdicts),
         "",
         *_faults(report.verdicts),
-        "| seconds | times | p50 | p99 | most |",
-        "|---|---|---|---|---|",
-        _row("from a kill to the next result", report.recovery),
-        *([_row("the same, no store being away", report.recovery_fair)] if options.stores == "real" else []),
-        _row("from a worker's kill to its successor's first result", report.return_),
-        *([_row("the same, no store being away", report.return_fair)] if options.stores == "real" else []),
-        _row("a worker without a known share, per rebalance", report.silent),
-        _row("its engine idle meanwhile, for lack of work too", report.idle),
+        *_times(report),
         "",
         f"{report.runs} runs, {report.extra_runs} of them again (at most {report.extra_allowed} were in flight under blows):",
         f"{report.redone_s} s of engine time. Ends: {_counts(report.ends)}.",
@@ -58,6 +51,18 @@ def _faults(verdicts: Sequence[Verdict]) -> Iterator[str]:
             yield ""
             yield from (f"- {fault}" for fault in one.faults[:SHOWN])
             yield ""
+
+
+def _times(report: Report) -> Iterator[str]:
+    yield "| seconds | times | p50 | p99 | most |"
+    yield "|---|---|---|---|---|"
+    real = report.options.stores == "real"
+    yield _row("from a kill to the next result", report.recovery)
+    yield from [_row("the same, no store being away", report.recovery_fair)] if real else []
+    yield _row("from a worker's kill to its successor's first result", report.return_)
+    yield from [_row("the same, no store being away", report.return_fair)] if real else []
+    yield _row("a worker without a known share, per rebalance", report.silent)
+    yield _row("its engine idle meanwhile, for lack of work too", report.idle)
 
 
 def _row(what: str, value: Spread) -> str:

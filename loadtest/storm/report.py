@@ -82,7 +82,7 @@ def report_of(
     outages = [(blow.at, blow.at + blow.fault.hold_s) for blow in victims.blows if blow.fault.blow == "outage"]
     recoveries = list(_until_next(kills, sorted(one.at for one in history.results)))
     returns = list(_until_back(kills, history))
-    lived_through = list(rebalances(seen.value for seen in evidence.reports))
+    lived = list(rebalances(seen.value for seen in evidence.reports))
     return Report(
         options=options,
         machine=machine(),
@@ -91,7 +91,7 @@ def report_of(
         records=len(history.jobs),
         ends=dict(sorted(Counter(one.value.state for one in history.results).items())),
         blows=dict(sorted(Counter(_who(blow) for blow in victims.blows).items())),
-        unbidden=[f"{life.name} {life.how}" for process in victims.processes for life in process.lives if not life.struck],
+        unbidden=list(_unbidden(victims)),
         verdicts=verdicts,
         recovery=spread(map(_length, recoveries)),
         return_=spread(map(_length, returns)),
@@ -101,9 +101,14 @@ def report_of(
         extra_runs=extra_runs(history),
         extra_allowed=history.extra_allowed,
         redone_s=round(_redone(history), 3),
-        silent=spread(one.silent_s for one in lived_through),
-        idle=spread(idle(lived_through, (seen.value for seen in history.results))),
+        silent=spread(one.silent_s for one in lived),
+        idle=spread(idle(lived, (seen.value for seen in history.results))),
     )
+
+
+def _unbidden(victims: Victims) -> Iterator[str]:
+    lives = (life for process in victims.processes for life in process.lives)
+    return (f"{life.name} {life.how}" for life in lives if not life.struck)
 
 
 def _who(blow: Struck) -> str:

@@ -100,6 +100,18 @@ class Desk:
         return offset not in self.committed
 
 
+def _set_up(spool: Spool, store: Memory, ledger: Ledger) -> tuple[Desk, Drain]:
+    metrics, settled = Metrics(CollectorRegistry()), asyncio.Event()
+    backlog = Backlog(spool, metrics, lambda: None)
+    uploader, teller = Uploader(store, "abcd"), Teller("w-1", Topics(), ledger)
+    delivery = Delivery(teller=teller, uploader=uploader, backlog=backlog, metrics=metrics)
+    drain = Drain(backlog=backlog, uploader=uploader, teller=teller)
+    store.gate.set()
+    settled.set()
+    one = Desk(delivery=delivery, backlog=backlog, spool=spool, metrics=metrics, store=store, ledger=ledger, settled=settled)
+    return one, drain
+
+
 @asynccontextmanager
 async def desk(
     folder: Path,
@@ -111,25 +123,15 @@ async def desk(
     max_files: int = 100,
 ) -> AsyncIterator[Desk]:
     """One life of a worker on a spool folder; at its end everything is dropped as a kill would."""
-    store, ledger = store or Memory(), ledger or Ledger()
-    store.gate.set()
-    metrics = Metrics(CollectorRegistry())
     spool = Spool(folder, disk or LocalDisk(), max_bytes=max_bytes, max_files=max_files)
-    backlog = Backlog(spool, metrics, lambda: None)
-    uploader, teller = Uploader(store, "abcd"), Teller("w-1", Topics(), ledger)
-    delivery = Delivery(teller=teller, uploader=uploader, backlog=backlog, metrics=metrics)
-    drain = Drain(backlog=backlog, uploader=uploader, teller=teller)
-    one = Desk(
-        delivery=delivery, backlog=backlog, spool=spool, metrics=metrics, store=store, ledger=ledger, settled=asyncio.Event()
-    )
-    one.settled.set()
-    await backlog.open()
+    one, drain = _set_up(spool, store or Memory(), ledger or Ledger())
+    await one.backlog.open()
 
     async def nothing_before() -> None:
         await asyncio.sleep(0)
 
     tasks = [
-        asyncio.create_task(delivery.serve(one.settled, nothing_before, one.finish)),
+        asyncio.create_task(one.delivery.serve(one.settled, nothing_before, one.finish)),
         asyncio.create_task(drain.serve(nothing_before, one.finish, one.expects)),
         asyncio.create_task(drain.sweep(one.expects)),
     ]
