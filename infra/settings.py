@@ -135,7 +135,7 @@ class Streams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     window_jobs: int = 10_000
     """Jobs of one tier that the scheduler holds (large ones count as several); the rest waits in Kafka. 10,000 at most."""
     batch_wait_s: float = 0.005
-    """How long an idle worker waits for company for the only job there is (seconds)."""
+    """How long an idle worker waits at most for company for the only job there is, where others come often (seconds)."""
 
 
 class Worker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

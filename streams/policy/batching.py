@@ -4,8 +4,8 @@ A caller tells it what happens (`arrive`, `cancel`, `report`, `ended`, `sent`, `
 at `wake_at`, calls `expire` and then `form` until that answers None. `now` is the caller's clock in seconds since the epoch
 (deadlines are absolute).
 
-Nothing is bound to a worker before it has room, and whatever could run does: a free worker stays idle past `batch_wait_s`
-only when no job in the window can run on it.
+Nothing is bound to a worker before it has room, and whatever could run does: a free worker stays idle only
+for company that is likely (see `company`; `batch_wait_s` at most), and when no job in the window can run on it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from contracts.events import TIERS
 from contracts.work import PoolState, WorkerReport
 from streams.policy.affinity import Takers, takers
 from streams.policy.bill import Bill, Predicted, Prices
+from streams.policy.company import Company
 from streams.policy.cost import Costs
 from streams.policy.fill import Caps, fill
 from streams.policy.floor import Floor
@@ -89,6 +90,7 @@ class Scheduler:
         self._attempts: Recall[tuple[str, str], int] = Recall(REMEMBERED)
         self._aside: list[tuple[Waiting, int]] = []
         self._rush = Rush()
+        self._company = Company()
         self._company_until: float | None = None
         self._next_free: float | None = None
 
@@ -166,7 +168,7 @@ class Scheduler:
                 if turn is None:
                     break
                 worker = _best(able[turn.job.head.model], turn.job.head.model)
-                if not self._may_find_company(turn.job, worker, now):
+                if not self._may_find_company(turn.job, worker, able, now):
                     return self._take(turn, worker, now)
                 # The worker is kept for it meanwhile: a less important job must not slip in front.
                 self.window.hide(turn.job)
@@ -290,12 +292,19 @@ class Scheduler:
     def _limit(self, lead: Waiting, worker: Worker, now: float) -> float:
         return min(self.caps.limit(lead.head), worker.limit(lead.head.batch_key, now))
 
-    def _may_find_company(self, lead: Waiting, worker: Worker, now: float) -> bool:
+    def _may_find_company(self, lead: Waiting, worker: Worker, able: Takers, now: float) -> bool:
         """Whether the only job of its key waits a little: for an idle worker, as a busy one gives it that time anyway."""
         until = lead.arrived + self._batch_wait_s
         if worker.outstanding or now >= until or self._limit(lead, worker, now) < lead.weight + 1:
             return False
         if self.window.alike(lead.key) > 1:
+            return False
+        if self._costs is not None:
+            # Another idle worker takes who comes next at once: company would save what nobody needs.
+            others = any(one is not worker and not one.outstanding for one in able[lead.head.model])
+            worth_s = 0.0 if others else self._company.worth_s(lead, self._costs, worker.report.device, now)
+            until = min(until, lead.arrived + worth_s)
+        if now >= until:
             return False
         self._company_until = min(until, self._company_until or until)
         return True
@@ -326,6 +335,7 @@ class Scheduler:
         most_s = max(prices)
         self.window.ran(jobs[0], seconds / most_s if most_s else 1.0, now)
         self._rush.ran(seconds, sum(prices))
+        self._company.left(jobs[0].key, len(jobs), now)
 
     def _bill(self, lead: Waiting, worker: Worker, now: float) -> Bill:
         if self._costs is None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
     from contracts.work import WorkerReport
+    from streams.policy.affinity import Takers
     from streams.policy.overflow import Owner
 
 
@@ -107,8 +108,8 @@ class OneAtATime(Scheduler):
 class WaitsForEver(Scheduler):
     """For company."""
 
-    def _may_find_company(self, lead: Waiting, worker: Worker, now: float) -> bool:
-        return super()._may_find_company(lead, worker, min(now, lead.arrived))
+    def _may_find_company(self, lead: Waiting, worker: Worker, able: Takers, now: float) -> bool:
+        return super()._may_find_company(lead, worker, able, min(now, lead.arrived))
 
 
 class NeverExpires(Scheduler):

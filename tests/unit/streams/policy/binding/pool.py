@@ -33,11 +33,13 @@ class FourAtOnce:
 class Pool:
     """One worker a partition."""
 
-    def __init__(self, *, models: Sequence[str], base_s: float = 1.0, row_step_s: float = 0.01) -> None:
+    def __init__(
+        self, *, models: Sequence[str], base_s: float = 1.0, row_step_s: float = 0.01, batch_wait_s: float = 0.0
+    ) -> None:
         self.models = models
         specs = [_spec(model, Cost(base_s=base_s, per_row_step_s=row_step_s, load_s=LOAD_S)) for model in models]
         self.costs = CostModel(Catalog(defaults={}, models=specs))
-        self.scheduler = Scheduler(FourAtOnce(), batch_wait_s=0.0, costs=self.costs)
+        self.scheduler = Scheduler(FourAtOnce(), batch_wait_s=batch_wait_s, costs=self.costs)
         self.now = 1000.0
         self._made = 0
         self._ends: dict[int, int] = {}
