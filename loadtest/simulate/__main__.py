@@ -21,10 +21,12 @@ from loadtest.simulate.worker import SLOTS
 SCALES = (1.0, 1.1, 1.2, 1.5)
 """Of the latency goals. The policies are told the longer goals, too: at each scale it is another run."""
 
+SEEDS = (1, 2, 3)
+
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtest.simulate", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", nargs="*", type=int, default=SEEDS, help="the first is told in detail, at all scales")
     parser.add_argument("--traces", nargs="*", default=list(TRACES), choices=list(TRACES))
     parser.add_argument("--scales", nargs="*", type=float, default=SCALES, help="of the latency goals (1 is always one)")
     parser.add_argument("--slots", type=int, default=SLOTS, help="batches a worker takes at once (default %(default)s)")
@@ -33,33 +35,45 @@ def _arguments() -> argparse.Namespace:
 
 
 def _tasks(args: argparse.Namespace) -> Iterator[Task]:
-    for trace in args.traces:
-        for scale in sorted({1.0, *args.scales}):
-            for policy in ("", *POLICIES):
-                yield trace, args.seed, policy, scale, args.slots
+    for place, seed in enumerate(args.seeds):
+        for trace in args.traces:
+            for scale in (1.0,) if place else sorted({1.0, *args.scales}):
+                for policy in ("", *POLICIES):
+                    yield trace, seed, policy, scale, args.slots
+
+
+def _answers(tasks: Sequence[Task]) -> Iterator[tuple[Task, Measures | float]]:
+    """In the order of the tasks; says on the terminal how far it is."""
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        for number, answer in enumerate(pool.map(run_task, tasks), 1):
+            trace, seed, policy, scale, _ = task = tasks[number - 1]
+            print(f"{number} of {len(tasks)}: {trace}, seed {seed}, goals × {scale:g}, {policy or 'bound'}", file=sys.stderr)
+            yield task, answer
 
 
 def _contest(trace: str, seed: int, answers: Sequence[tuple[Task, Measures | float]]) -> Contest:
     scenario = TRACES[trace](seed)
+    mine = [(task, answer) for task, answer in answers if task[:2] == (trace, seed)]
     return Contest(
         trace=trace,
+        seed=seed,
         about=scenario.about,
         jobs=len(scenario.items),
         workers=scenario.workers,
-        bounds={task[3]: answer for task, answer in answers if isinstance(answer, float)},
-        runs=[answer for _, answer in answers if isinstance(answer, Measures)],
+        bounds={task[3]: answer for task, answer in mine if isinstance(answer, float)},
+        runs=[answer for _, answer in mine if isinstance(answer, Measures)],
     )
 
 
 def main() -> None:
     """Run all, on all cores."""
     args = _arguments()
-    tasks = list(_tasks(args))
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        answers = list(zip(tasks, pool.map(run_task, tasks), strict=True))
-    contests = [_contest(name, args.seed, [one for one in answers if one[0][0] == name]) for name in args.traces]
+    answers = list(_answers(list(_tasks(args))))
+    first, *more = args.seeds
+    contests = [_contest(name, first, answers) for name in args.traces]
+    others = [_contest(name, seed, answers) for name in args.traces for seed in more]
     command = " ".join(["python -m loadtest.simulate", *sys.argv[1:]])
-    report = Report(command=command, machine=machine(), seed=args.seed, contests=contests)
+    report = Report(command=command, machine=machine(), contests=contests, others=others)
     write_report(report, args.out)
     print("\n".join(page(report)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from msgspec import Struct
 
@@ -23,6 +24,7 @@ class Contest(Struct, frozen=True, kw_only=True):
     """All policies on one trace."""
 
     trace: str
+    seed: int
     about: str
     jobs: int
     workers: int
@@ -67,8 +69,14 @@ class Report(Struct, frozen=True, kw_only=True):
 
     command: str
     machine: str
-    seed: int
     contests: list[Contest]
+    """Of the first seed."""
+    others: list[Contest] = []
+    """Of the other seeds, at scale 1."""
+
+    def seeds(self, trace: str) -> list[Contest]:
+        """One trace with all its seeds."""
+        return [one for one in (*self.contests, *self.others) if one.trace == trace]
 
 
 def write_report(report: Report, folder: Path) -> None:
@@ -81,11 +89,25 @@ def write_report(report: Report, folder: Path) -> None:
 def page(report: Report) -> Iterator[str]:
     """The report in Markdown."""
     weights = ", ".join(f"{tier} {weight:g}" for tier, weight in WEIGHTS.items())
-    yield from ("# The scheduler in simulated time", "", f"`{report.command}`, seed {report.seed}, on {report.machine}.", "")
+    yield from (
+        "# The scheduler in simulated time",
+        "",
+        f"`{report.command}`, on {report.machine}. Seed {report.contests[0].seed} where none is named.",
+        "",
+    )
     yield f"Value: jobs with a result within their latency goal, weighed by tier ({weights}), as a share of all. Score:"
     yield "(value − floor) ÷ (bound − floor); the floor is the better of `fifo` and `window`, the bound knows all arrivals."
     yield from ("", *_scores(report.contests), "", "![values](simulate-values.png)", "")
-    yield from ("## Goals missed", "", *_missed(report.contests), "", "## Attainment by scale of the goals", "")
+    if report.others:
+        yield from ("## Over seeds", "", *_over_seeds(report), "")
+    yield from (
+        "## Goals missed",
+        "",
+        *_missed([*report.contests, *report.others]),
+        "",
+        "## Attainment by scale of the goals",
+        "",
+    )
     yield from ("![scales](simulate-scales.png)", "")
     for contest in report.contests:
         yield from _details(contest)
@@ -101,8 +123,28 @@ def _scores(contests: Sequence[Contest]) -> Iterator[str]:
         yield f"| {contest.trace} | {'–' if score is None else f'{score:.2f}'} | {contest.bounds[1.0]:.3f} | {values} |"
 
 
+def _over_seeds(report: Report) -> Iterator[str]:
+    """Means, with the least and the most."""
+    names = [one.policy for one in report.contests[0].runs if one.scale == 1.0]
+    seeds = ", ".join(str(one.seed) for one in report.seeds(report.contests[0].trace))
+    yield f"Mean (least to most) of seeds {seeds}."
+    yield from ("", f"| trace | score | {' | '.join(names)} |", f"|---|---|{'---|' * len(names)}")
+    for contest in report.contests:
+        several = report.seeds(contest.trace)
+        scores = [score for one in several if (score := one.score()) is not None]
+        values = " | ".join(_spread([one.run(name).value for one in several], 3) for name in names)
+        yield f"| {contest.trace} | {_spread(scores, 2)} | {values} |"
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    if not values:
+        return "–"
+    mean, least, most = (f"{one:.{digits}f}" for one in (fmean(values), min(values), max(values)))
+    return mean if least == most else f"{mean} ({least} to {most})"
+
+
 def _missed(contests: Sequence[Contest]) -> Iterator[str]:
-    lines = [f"- {contest.trace}: {line}" for contest in contests for line in contest.missed()]
+    lines = [f"- {contest.trace}, seed {contest.seed}: {line}" for contest in contests for line in contest.missed()]
     yield from lines or ["None."]
 
 
