@@ -150,6 +150,7 @@ class Pull:
 
     async def _look(self, consumer: Any) -> None:
         """Say what is there."""
+        self._scheduler.overflow.count_again()
         self._front = {place.partition: deque() for place in self._places}
         begins, ends = await consumer.beginning_offsets(self._places), await consumer.end_offsets(self._places)
         for place in self._places:

@@ -89,8 +89,12 @@ class Overflow:
 
     # -- and back
 
+    def count_again(self) -> None:
+        """What is there is about to be looked up: only what is written from now on is known."""
+        self.records = [0] * self._partitions
+
     def found(self, partition: int, records: int) -> None:
-        """So many records are in a partition since before this process's time, at most."""
+        """So many records are in a partition, or a few less: some may be known already, others are marks of transactions."""
         self.records[partition] += records
 
     def met(self, owner: Owner, partition: int) -> None:

@@ -111,3 +111,11 @@ def test_what_was_there_before_is_known_by_who_is_at_the_front_until_nothing_is_
     pool.overflow.met(YOU, 1)
     pool.overflow.empty(1)
     assert pool.send("you", 1) == 1
+
+
+def test_looking_twice_does_not_count_twice() -> None:
+    pool = Pool()
+    for _ in range(2):
+        pool.overflow.count_again()
+        pool.overflow.found(0, 5)
+    assert pool.overflow.jobs() == 5
