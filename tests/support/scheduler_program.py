@@ -9,7 +9,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,12 @@ from infra.jobstore import open_jobs
 from infra.settings import Settings, read_settings
 from streams.agents.batch import Batching, BatchOptions, attach, new_batching
 from streams.chunks import install_chunks, quick_settings
+from streams.chunks.watch import exit_process
 from streams.learn import Learning
 from streams.policy.cost_model import CostModel
 
 
-def new_app(settings: Settings) -> Any:
+def new_app(settings: Settings, give_up: Callable[[str], None]) -> Any:
     kafka, topics = settings.kafka, settings.topics
     app = faust.App(
         topics.group("streams"),
@@ -38,13 +39,13 @@ def new_app(settings: Settings) -> Any:
     )
     queues = [name for pool in topics.pools for name in topics.queues(pool).values()]
     held: dict[str, float | None] = dict.fromkeys(queues)
-    install_chunks(app, [*queues, topics.workers, topics.control], stuck_after=held)
+    install_chunks(app, [*queues, topics.workers, topics.control], stuck_after=held, on_stuck=give_up)
     return app
 
 
 @asynccontextmanager
-async def scheduling(settings: Settings) -> AsyncIterator[Batching]:
-    """The batch stage at work in this process."""
+async def scheduling(settings: Settings, give_up: Callable[[str], None] = exit_process) -> AsyncIterator[Batching]:
+    """The batch stage at work in this process. `give_up` is told why if it is stuck."""
     catalog = load_catalog(Path(settings.models.catalog))
     async with Publisher(settings.kafka.bootstrap_servers) as publisher:
         options = BatchOptions(
@@ -53,11 +54,12 @@ async def scheduling(settings: Settings) -> AsyncIterator[Batching]:
             window_jobs=settings.streams.window_jobs,
             session_timeout_s=settings.kafka.session_timeout_s,
             batch_wait_s=settings.streams.batch_wait_s,
+            give_up=give_up,
         )
         metrics, reach = Metrics(CollectorRegistry()), settings.kafka.bootstrap_servers
         learning = Learning(CostModel(catalog), brokers=reach, topics=settings.topics, publisher=publisher, metrics=metrics)
         batching = new_batching(options, catalog, learning, open_jobs(settings.store.jobs), publisher, metrics)
-        app = new_app(settings)
+        app = new_app(settings, give_up)
         attach(app, batching=batching, topics=settings.topics)
         await learning.start()
         await batching.start()
