@@ -121,9 +121,7 @@ def page(report: Report) -> str:
         "|---|---|---|---|---|---|---|---|---|",
         *(_row(one) for one in report.stretches),
         "",
-        f"Resident memory at most (MiB): | {' | '.join(names)} |".replace(
-            "Resident memory at most (MiB): |", "| MiB resident, at most |"
-        ),
+        f"| MiB resident, at most | {' | '.join(names)} |",
         f"|---|{'---|' * len(names)}",
         *(f"| {one.name} | {' | '.join(str(one.resident.get(name, '–')) for name in names)} |" for one in report.stretches),
         "",
