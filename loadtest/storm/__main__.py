@@ -32,6 +32,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--settles", type=int, default=usual.settles, help="processes (default %(default)s)")
     parser.add_argument("--workers", type=int, default=usual.workers, help="processes (default %(default)s)")
     parser.add_argument("--batch-cap", type=int, default=usual.batch_cap, help="jobs in a batch at most (default %(default)s)")
+    parser.add_argument("--window", type=int, default=usual.window, help="jobs of a tier that are held (default %(default)s)")
     parser.add_argument("--bug", choices=["", *BUGS], default="", help="plant one, to see it found")
     parser.add_argument("--stores", choices=get_args(Places), default=usual.stores, help="real: Cassandra, S3, Redis")
     parser.add_argument(

@@ -32,6 +32,8 @@ class Options(Struct, frozen=True, kw_only=True):
     """Batches a worker takes at once."""
     batch_cap: int = 4
     """Jobs in a batch at most."""
+    window: int = 10_000
+    """Jobs of one tier that a scheduler holds; with more of them some go to overflow and come back."""
     run_s: float = 0.2
     """Median time of a batch in the engine (seconds)."""
     session_s: float = 6.0

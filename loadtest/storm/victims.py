@@ -29,8 +29,8 @@ def settings_for(options: Options, folder: Path, bootstrap: str, prefix: str, st
     """Settings of all processes; writes the catalogue."""
     usual = settings_in(folder, bootstrap, model(options))
     kafka = replace(usual.kafka, prefix=prefix, partitions=options.partitions, session_timeout_s=options.session_s)
-    worker = replace(usual.worker, slots=options.slots)
-    return replace(usual, kafka=kafka, store=stores.used, cache=stores.cache, worker=worker)
+    worker, streams = replace(usual.worker, slots=options.slots), replace(usual.streams, window_jobs=options.window)
+    return replace(usual, kafka=kafka, store=stores.used, cache=stores.cache, worker=worker, streams=streams)
 
 
 def model(options: Options) -> ModelSpec:
