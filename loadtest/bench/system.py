@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -39,11 +40,11 @@ class Throughput:
 
 
 @contextmanager
-def running(data: Path, *options: str) -> Iterator[Mapping[str, Any]]:
-    """`darkroom up` in `data` with these options, until the block ends; yields what is in its up.json."""
+def running(data: Path, *options: str, env: Mapping[str, str] | None = None) -> Iterator[Mapping[str, Any]]:
+    """`darkroom up` in `data` with these options and settings, until the block ends; yields what is in its up.json."""
     log = data.with_suffix(".log").open("w")
     command = [sys.executable, "-m", "darkroom", "up", "--data", str(data), *options]
-    process = subprocess.Popen(command, stdout=log, stderr=log)
+    process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **(env or {})})
     try:
         yield _wait_ready(process, data / "up.json")
     finally:
