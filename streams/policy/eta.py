@@ -16,6 +16,9 @@ from streams.policy.pool import NONE, NOTHING, Pool, Rival, Since, come, rivals
 WAY_S = 0.08
 """From admission to the scheduler, to the worker, and from the last step to the result (seconds)."""
 
+GRAIN_S = 0.01
+"""No interval pretends to know it better than this: where all jobs take equally long a bound would be passed by all or by none."""
+
 AHEAD = 1.3
 """How far a straight line is trusted."""
 
@@ -107,7 +110,8 @@ class Front:
         if not self._from_s <= raw_s < self._to_s:
             self._band, self._from_s, self._to_s = band_for(self._bands, raw_s)
         band = self._band
-        return Eta(round(line.jobs + line.more_jobs * more), raw_s, raw_s * band.middle, raw_s * band.low, raw_s * band.high)
+        low_s, high_s = max(0.0, raw_s * band.low - GRAIN_S), raw_s * band.high + GRAIN_S
+        return Eta(round(line.jobs + line.more_jobs * more), raw_s, raw_s * band.middle, low_s, high_s)
 
     def _draw(self, upto: float, ahead: float) -> _Line:
         """A straight line is near enough for the next jobs, and they are many."""

@@ -54,8 +54,8 @@ USUAL_S = 60.0
 JUDGED = 60
 """Forecasts that are judged between two states: enough to learn from, few enough to cost nothing."""
 
-SETTLE_S = 0.03
-"""From the end of a batch to its results (seconds)."""
+SETTLE_S = 0.025
+"""From the report that a batch is through to its results (seconds)."""
 
 UNREAD = 4096
 """Batches under way in a partition that are remembered: no worker has so many."""
