@@ -17,7 +17,7 @@ WAY_S = 0.08
 """From admission to the scheduler, to the worker, and from the last step to the result (seconds)."""
 
 GRAIN_S = 0.01
-"""No interval pretends to know it better than this: where all jobs take equally long a bound would be passed by all or by none."""
+"""No interval pretends to know it better than this (seconds): where jobs take equally long all would pass a bound, or none."""
 
 AHEAD = 1.3
 """How far a straight line is trusted."""

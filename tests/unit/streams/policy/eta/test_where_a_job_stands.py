@@ -6,7 +6,7 @@ import pytest
 
 from contracts.events import Tier
 from contracts.work import Band, ModelQueue, PoolState, TenantQueue, TierQueue
-from streams.policy.eta import WAY_S, Eta, Front
+from streams.policy.eta import GRAIN_S, WAY_S, Eta, Front
 from streams.policy.outlook import SAME_S, STALE_S, Outlook
 from streams.policy.pool import look
 
@@ -33,7 +33,8 @@ def of(state: PoolState, tier: Tier = "ordinary", tenant: str = "me", *, now: fl
 
 
 def test_where_nobody_waits_a_job_takes_its_run() -> None:
-    assert of(pool({}, free=True)) == (0, *(pytest.approx(times * (1 + WAY_S)) for times in (1, 1, 0.5, 2)))
+    eta, took = of(pool({}, free=True)), 1 + WAY_S
+    assert eta == (0, took, took, pytest.approx(0.5 * took - GRAIN_S), pytest.approx(2 * took + GRAIN_S))
 
 
 def test_what_runs_is_waited_for() -> None:
