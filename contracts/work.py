@@ -191,6 +191,8 @@ class TenantQueue(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """GPU-seconds that come a second, lately."""
     oldest_at: float
     """When the oldest of them was admitted."""
+    newest_at: float
+    """And the newest."""
     weight: float = 1.0
 
 

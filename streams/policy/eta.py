@@ -78,8 +78,7 @@ class Front:
         jobs, gpu_s = fresh.tenants.get(tenant, (0, 0.0))
         self._jobs = float(jobs + (own.jobs if own else 0))
         self._gpu_s = gpu_s + (own.gpu_s if own else 0.0)
-        self._oldest_at = own.oldest_at if own else state.at
-        self._now = state.at
+        self._came = (own.oldest_at, own.newest_at) if own else (state.at, state.at)
         self._rivals: list[Rival] = rivals(here, fresh, tenant, own.weight if own else 1.0)
         self._line: _Line | None = None
         self._models: dict[str, tuple[float, float]] = {}
@@ -87,8 +86,10 @@ class Front:
 
     def since(self, admitted_at: float) -> Front:
         """Of a job that has waited since then: what its tenant has came evenly, and only what came before goes before."""
-        waited = self._now - self._oldest_at
-        part = min(1.0, max(0.0, admitted_at - self._oldest_at) / waited) if waited > 0 else 0.0
+        oldest_at, newest_at = self._came
+        if admitted_at >= newest_at:
+            return self
+        part = (admitted_at - oldest_at) / (newest_at - oldest_at) if admitted_at > oldest_at else 0.0
         self._jobs, self._gpu_s = part * self._jobs, part * self._gpu_s
         return self
 

@@ -199,6 +199,7 @@ class Foresight:
             gpu_s=one.gpu_s,
             coming=self._coming.get((tier, tenant), 0.0),
             oldest_at=one.oldest_at,
+            newest_at=one.until,
             weight=self._weight(tenant),
         )
 
@@ -217,10 +218,16 @@ class Foresight:
 class _Counted:
     """What one tenant has waiting in one tier."""
 
-    __slots__ = ("gpu_s", "jobs", "newest_at", "oldest_at")
+    __slots__ = ("gpu_s", "jobs", "newest_at", "oldest_at", "overflow_at")
 
     def __init__(self, *, oldest_at: float, newest_at: float) -> None:
         self.jobs, self.gpu_s, self.oldest_at, self.newest_at = 0, 0.0, oldest_at, newest_at
+        self.overflow_at = 0.0
+        """By when the last job in overflow was admitted, at the latest; 0: none is there."""
+
+    @property
+    def until(self) -> float:
+        return max(self.newest_at, self.overflow_at)
 
 
 def _count(window: Window) -> dict[tuple[Tier, str], _Counted]:
@@ -246,5 +253,6 @@ def _add(counted: dict[tuple[Tier, str], _Counted], aside: Aside, now: float) ->
         one = counted.get(owner)
         if one is None:
             one = counted[owner] = _Counted(oldest_at=now, newest_at=0.0)
+        one.overflow_at = now
         one.gpu_s += left * (one.gpu_s / one.jobs if one.jobs else usual)
         one.jobs += left

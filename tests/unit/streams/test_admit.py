@@ -328,7 +328,7 @@ def _cancel(id: str = "a") -> bytes:
 
 async def test_a_queued_job_is_told_where_it_stands() -> None:
     bench = Bench()
-    own = TenantQueue(tenant="acme", jobs=4, gpu_s=20.0, coming=0.0, oldest_at=NOW - 9)
+    own = TenantQueue(tenant="acme", jobs=4, gpu_s=20.0, coming=0.0, oldest_at=NOW - 9, newest_at=NOW - 1)
     waiting: dict[Tier, TierQueue] = {"ordinary": TierQueue(jobs=4, gpu_s=20.0, seen_at=NOW, tenants=[own])}
     bench.outlook.learn(PoolState(pool="default", at=NOW, workers=2, tiers=waiting))
     paper = await bench.admit(Sent(job("one")), Sent(job("two"), offset=1))

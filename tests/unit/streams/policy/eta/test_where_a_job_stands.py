@@ -21,7 +21,9 @@ def tier_of(*tenants: TenantQueue, coming: float = 0.0) -> TierQueue:
 
 def has(tenant: str, jobs: int, *, weight: float = 1.0, coming: float = 0.0) -> TenantQueue:
     """Jobs of a second each."""
-    return TenantQueue(tenant=tenant, jobs=jobs, gpu_s=float(jobs), oldest_at=NOW - 60, weight=weight, coming=coming)
+    return TenantQueue(
+        tenant=tenant, jobs=jobs, gpu_s=float(jobs), oldest_at=NOW - 60, newest_at=NOW - 20, weight=weight, coming=coming
+    )
 
 
 def pool(tiers: dict[Tier, TierQueue], **how: Any) -> PoolState:
@@ -118,8 +120,14 @@ def test_without_workers_or_a_scheduler_nothing_is_said(workers: int, age_s: flo
     assert outlook.chunk(NOW + age_s).forecast("default", "ordinary", "me", 1.0, "m@1") is None
 
 
-@pytest.mark.parametrize(("admitted_at", "position"), [(NOW - 61, 0), (NOW - 30, 20), (NOW, 40)])
+@pytest.mark.parametrize(("admitted_at", "position"), [(NOW - 61, 0), (NOW - 60, 0), (NOW - 40, 20), (NOW - 20, 40), (NOW, 40)])
 def test_a_job_that_waits_moves_up_as_those_before_it_go(admitted_at: float, position: int) -> None:
     state = pool({"ordinary": tier_of(has("me", 40))})
     front = Front(state, "ordinary", "me", look(state, "ordinary", {}, NOW)).since(admitted_at)
     assert front.peek(1.0, "m@1").position == position
+
+
+def test_the_last_of_its_tenants_jobs_has_none_of_them_in_front() -> None:
+    state = pool({"ordinary": tier_of(has("other", 40))})
+    front = Front(state, "ordinary", "me", look(state, "ordinary", {}, NOW)).since(NOW - 90)
+    assert front.peek(1.0, "m@1").position == 1
