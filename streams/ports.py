@@ -1,10 +1,14 @@
-"""What the stages need from outside, as small Protocols. Adapters live in `infra/`; only composition roots name them."""
+"""What the stages need from outside, as small Protocols. Adapters live in `infra/`; only composition roots name them.
+
+Records are Structs: making a frozen dataclass takes ten times as long, and each job has several.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 from contracts.events import State, Terminal
 from contracts.tenants import Limits, Tenant
@@ -12,8 +16,7 @@ from contracts.work import Verdict
 from streams.policy.limit import Answer, Ask, Rates
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True, kw_only=True):
     """Admission asks for an id: one conditional write."""
 
     tenant: str
@@ -29,8 +32,7 @@ class Claim:
     """The record is to be rejected: it is noted that it had its answer, and the id is the next record's that asks for it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Claimed:
+class Claimed(Struct, frozen=True, kw_only=True):
     """What stands after a claim."""
 
     answer: Literal["new", "replay", "same", "conflict"]
@@ -42,8 +44,7 @@ class Claimed:
     """A cancel for this id came before the job."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Move:
+class Move(Struct, frozen=True, kw_only=True):
     """Settle asks for a change of state: a terminal one, or the next attempt. One conditional write."""
 
     tenant: str
@@ -58,8 +59,7 @@ class Move:
     """The `results` record, kept for those who ask later."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Note:
+class Note(Struct, frozen=True, kw_only=True):
     """Settle notes that a record was rejected, so that it is told once."""
 
     rejected: str
@@ -69,8 +69,7 @@ class Note:
     at: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JobRow:
+class JobRow(Struct, frozen=True, kw_only=True):
     """A job as the store knows it."""
 
     tenant: str

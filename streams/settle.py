@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from contracts.catalog import Catalog
 from contracts.codec import encode
@@ -30,8 +31,7 @@ _decode = msgspec.json.Decoder(Outcome).decode
 _decode_result = msgspec.json.Decoder(Result).decode
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True):
     """One outcome on its way through a chunk."""
 
     record: Any

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from contracts.events import Dead, JobError, Queue, Status, Terminal, Timings
 from contracts.metrics import Metrics
@@ -45,8 +46,7 @@ def attach(app: Any, *, admit: Admit, topics: Topics, metrics: Metrics) -> None:
         await take_chunks(stream, "admit", admit, metrics)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A fit job and the record it came in."""
 
     record: Any

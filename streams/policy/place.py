@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from contracts.catalog import ModelSpec
 from contracts.events import Job
@@ -14,8 +14,7 @@ from streams.policy.price import price
 from streams.policy.validate import Models, check
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True, kw_only=True):
     """A job that is fit to run."""
 
     job: Job

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -27,8 +26,8 @@ def ack_before_work() -> None:
 @bug("one result each", strikes=())
 def dedupe_without_tenant() -> None:
     """Ids are claimed for all tenants together."""
-    swap("streams.agents.admit:Entry.claim", lambda old: lambda self: replace(old(self), tenant="all"))
-    swap("streams.settle:_move", lambda old: lambda case: replace(old(case), tenant="all"))
+    swap("streams.agents.admit:Entry.claim", lambda old: lambda self: msgspec.structs.replace(old(self), tenant="all"))
+    swap("streams.settle:_move", lambda old: lambda case: msgspec.structs.replace(old(case), tenant="all"))
 
 
 @bug("conflicts are told", strikes=())

@@ -9,12 +9,12 @@ import signal
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 import trustme
+from msgspec.structs import replace
 
 pytest.importorskip("redis", reason="needs the extra: redis")
 
