@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from contracts.brokers import Reach
 from contracts.codec import Decoder, encode
 from contracts.headers import event_headers
+from contracts.pools import PoolState
 from contracts.publish import Unpublishable
 from contracts.records import Publishing, Record
 from contracts.topics import STATES_TAIL, Topics
-from contracts.work import PoolState
 from streams.follow import Following
 from streams.policy.batching import Scheduler
 from streams.policy.outlook import Outlook

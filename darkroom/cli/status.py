@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.events import State
-from contracts.work import PoolState
+from contracts.pools import PoolState
 from darkroom.cli import show
 from darkroom.cli.store import job_store
 from darkroom.cli.where import Where, json_option, where_options

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contracts.codec import Decoder
 from contracts.events import Status, Tier
+from contracts.pools import PoolState
 from contracts.topics import STATES_TAIL
-from contracts.work import PoolState
 from darkroom.place import Place
 from darkroom.system.tail import tail
 from streams.policy.eta import Eta, Front

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from contracts.work import PoolState
+from contracts.pools import PoolState
 from loadtest.eta.judge import Told
 from loadtest.simulate.policies import BATCH_WAIT_S
 from loadtest.simulate.simulation import Simulation, catalog_of

@@ -16,7 +16,8 @@ from itertools import islice
 from msgspec import Struct
 
 from contracts.events import TIERS
-from contracts.work import PoolState, WorkerReport
+from contracts.pools import PoolState
+from contracts.work import WorkerReport
 from streams.policy.affinity import Takers, takers
 from streams.policy.bill import Bill, Predicted, Prices
 from streams.policy.company import Company

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import exp, inf, log, log2
 
-from contracts.work import Band
+from contracts.pools import Band
 
 TAIL = 0.1
 """Outside of each bound: the interval holds for 80 %."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from contracts.events import TIERS, Tier
-from contracts.work import PoolState
+from contracts.pools import PoolState
 from streams.policy.calibrate import AT_FIRST, band_for
 from streams.policy.floor import FLOOR
 from streams.policy.pool import NONE, NOTHING, Pool, Rival, Since, come, rivals

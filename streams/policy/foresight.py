@@ -13,7 +13,8 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from contracts.events import TIERS, Tier
-from contracts.work import ModelQueue, PoolState, TenantQueue, TierQueue, WorkerReport
+from contracts.pools import ModelQueue, PoolState, TenantQueue, TierQueue
+from contracts.work import WorkerReport
 from streams.policy.calibrate import Calibration
 from streams.policy.cost import Costs, work_of
 from streams.policy.shares import Weight, equal

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts.events import Tier
-from contracts.work import PoolState
+from contracts.pools import PoolState
 from streams.policy.eta import Eta, Front
 from streams.policy.pool import NONE, NOTHING, Pool, Since, look
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from contracts.events import TIERS, Tier
-from contracts.work import PoolState, TierQueue
+from contracts.pools import PoolState, TierQueue
 
 SOON_S = 5.0
 """For so long what comes is taken to go on as it did lately."""

@@ -12,10 +12,11 @@ from prometheus_client import CollectorRegistry
 from contracts.codec import encode
 from contracts.events import Status, Tier
 from contracts.metrics import Metrics
+from contracts.pools import PoolState, TenantQueue, TierQueue
 from contracts.records import Record
 from contracts.tenants import Tenant, Tenants
 from contracts.topics import Topics
-from contracts.work import Outcome, Parked, PoolState, QueuedJob, Ran, TenantQueue, TierQueue
+from contracts.work import Outcome, Parked, QueuedJob, Ran
 from infra.jobstore.memory import MemoryJobs
 from infra.limiter.local import LocalLimiter
 from streams.agents.admit import Admit

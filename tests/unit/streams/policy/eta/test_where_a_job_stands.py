@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from contracts.events import Tier
-from contracts.work import Band, ModelQueue, PoolState, TenantQueue, TierQueue
+from contracts.pools import Band, ModelQueue, PoolState, TenantQueue, TierQueue
 from streams.policy.eta import GRAIN_S, WAY_S, Eta, Front
 from streams.policy.outlook import SAME_S, STALE_S, Outlook
 from streams.policy.pool import look
