@@ -25,17 +25,13 @@ from streams.policy.cost import Costs
 from streams.policy.fill import Caps, fill
 from streams.policy.floor import Floor
 from streams.policy.foresight import Foresight
-from streams.policy.horizon import Horizon
+from streams.policy.holding import Holding
 from streams.policy.overflow import Overflow
-from streams.policy.recall import Recall
 from streams.policy.rush import Rush
 from streams.policy.shares import Weight, equal
 from streams.policy.turn import Turn, next_turn
-from streams.policy.window import Waiting, Window
+from streams.policy.window import Waiting
 from streams.policy.workers import Worker, Workers
-
-REMEMBERED = 20_000
-"""Cancels and dispatched jobs that are remembered, to drop records of them that come later."""
 
 STRANDED_S = 10.0
 """How long a job waits in front for a worker that can run it to appear, as one does that is only being restarted."""
@@ -58,8 +54,8 @@ class Formed(Struct, frozen=True, kw_only=True, eq=False):
     """How long it is predicted to run."""
 
 
-class Scheduler:
-    """One pool's window, workers and turn."""
+class Scheduler(Holding):
+    """One pool's jobs, workers and turn."""
 
     def __init__(
         self,
@@ -75,78 +71,16 @@ class Scheduler:
 
         `overflow`: says how large the window is; without it there is no end to it.
         """
+        super().__init__(weight, overflow or Overflow(), Foresight(caps, costs, weight))
         self.caps = caps
-        self.overflow = overflow or Overflow()
-        self.horizon = Horizon()
-        self.window = Window(weight)
         self.workers = Workers()
         self.floor = floor or Floor()
-        self.foresight = Foresight(caps, costs, weight)
         self._costs = costs
-        self._weight = weight
         self._batch_wait_s = batch_wait_s
-        self._flights: dict[tuple[str, str, int], list[Waiting]] = {}
-        """Jobs that left the window and are not safely elsewhere yet: their records, to be done with together."""
-        self._cancelled: Recall[tuple[str, str], bool] = Recall(REMEMBERED)
-        self._attempts: Recall[tuple[str, str], int] = Recall(REMEMBERED)
-        self._aside: list[tuple[Waiting, int]] = []
         self._rush = Rush()
         self._company = Company()
         self._company_until: float | None = None
         self._next_free: float | None = None
-
-    def arrive(self, job: Waiting, now: float) -> Sequence[Waiting]:
-        """A record came. Returns the records that are done with because of it. See `set_aside` for those without room.
-
-        Of two records of one job the newer one is held: it is the one whose acknowledgement counts if the same record was
-        delivered again.
-        """
-        flight = self._flights.get(_run(job))
-        if flight is not None:
-            flight.append(job)
-            return ()
-        if job.name in self._cancelled or job.head.attempt <= self._attempts.get(job.name, 0):
-            return (job,)
-        held = self.window.find(job.name)
-        if held is None:
-            if self.overflow.admits(job, self.window):
-                self.window.add(job, now)
-                self.horizon.came(job, now)
-            else:
-                self._flights[_run(job)] = [job]
-                self.foresight.aside(job)
-                self._aside.append((job, self.overflow.put((job.tier, job.name[0]))))
-            return ()
-        if held.head.attempt > job.head.attempt:
-            return (job,)
-        self.window.remove(held)
-        self.window.add(job, now)
-        self.horizon.came(job, now)
-        return (held,)
-
-    def set_aside(self) -> list[tuple[Waiting, int]]:
-        """Jobs that came since this was asked last and that there is no room for: to be written to overflow, then `moved`.
-
-        With each the partition to write it to.
-        """
-        aside, self._aside = self._aside, []
-        return aside
-
-    def cancel(self, tenant: str, id: str) -> Waiting | None:
-        """A job was cancelled: the record that is done with because of it. Its result is told elsewhere."""
-        self._cancelled[tenant, id] = True
-        held = self.window.find((tenant, id))
-        if held is not None:
-            self.window.remove(held)
-        return held
-
-    def expire(self, now: float) -> list[Waiting]:
-        """Jobs whose deadline passed while they waited. They are out of the window; `landed` when that is told."""
-        expired = []
-        for job in self.window.expired(now):
-            self._take_off(job)
-            expired.append(job)
-        return expired
 
     def report(self, report: WorkerReport, now: float) -> None:
         """A worker's report came in."""
@@ -192,14 +126,6 @@ class Scheduler:
         self.foresight.sent(formed, offset)
         return self.landed(formed.jobs)
 
-    def landed(self, jobs: Iterable[Waiting]) -> list[Waiting]:
-        """What became of these jobs is durable. Returns the records that are done with: theirs, and later ones of them."""
-        done: list[Waiting] = []
-        for job in jobs:
-            self._attempts[job.name] = max(job.head.attempt, self._attempts.get(job.name, 0))
-            done += self._flights.pop(_run(job))
-        return done
-
     def stranded(self, now: float) -> list[Waiting]:
         """Jobs that have waited for long and that no live worker can run; out of the window. `moved` when that is done.
 
@@ -212,64 +138,23 @@ class Scheduler:
         crowds = [crowd for tier in TIERS for model, crowd in self.window.models(tier).items() if model not in runnable]
         stranded = [job for crowd in crowds for job in islice(crowd, MOVED_AT_ONCE) if now - job.arrived > STRANDED_S]
         for job in stranded:
-            self._take_off(job)
+            self.take_off(job)
         return stranded
 
     def renewed(self, now: float) -> list[Waiting]:
         """Jobs that hold back what is committed, out of the window; `moved` when each has a record at the end of its queue."""
         renewed = []
         for job in self.horizon.behind(self.window, now, by_age=bool(self.workers.live(now))):
-            self._take_off(job)
+            self.take_off(job)
             self.overflow.keep_place(job)
             renewed.append(job)
         return renewed
 
-    def moved(self, jobs: Iterable[Waiting], now: float) -> list[Waiting]:
-        """Other records now stand for these, on their queues or in overflow. Returns the records that are done with."""
-        done: list[Waiting] = []
-        for job in jobs:
-            for record in self._flights.pop(_run(job)):
-                # The one that stands for it may have come back already.
-                done += (record,) if (record.tier, record.offset) == (job.tier, job.offset) else self.arrive(record, now)
-        return done
-
-    def remember(self, tenant: str, id: str, attempt: int) -> None:
-        """This run was dispatched before this scheduler's time: later records of it are none to act on."""
-        self._attempts[tenant, id] = max(attempt, self._attempts.get((tenant, id), 0))
-
     def failed(self, formed: Formed, now: float) -> list[Waiting]:
         """The batch was certainly not written: its jobs wait again, in their places. Returns the records that are done with."""
         self.workers.unsent(formed.partition)
-        done: list[Waiting] = []
-        for job, paid in zip(formed.jobs, formed.paid, strict=True):
-            records = self._flights.pop(_run(job))
-            if records:
-                self.window.refund(job, paid)
-            done += self._land_again(records, now)
-        return done
-
-    def _land_again(self, records: list[Waiting], now: float) -> list[Waiting]:
-        """Put the last of a job's records back; returns the others."""
-        if not records or records[-1].name in self._cancelled:
-            return records
-        held = self.window.find(records[-1].name)
-        if held is not None and held.head.attempt > records[-1].head.attempt:
-            return records
-        if held is not None:
-            self.window.remove(held)
-        self.window.add(records[-1], now)
-        self.horizon.again(records[-1], now)
-        return [*records[:-1], *([held] if held else [])]
-
-    def forget_jobs(self) -> None:
-        """The records belong to someone else now, or will be delivered again: none of them is anyone's business here."""
-        self.window = Window(self._weight)
-        self.overflow.start_over()
-        self.horizon = Horizon()
-        self._aside.clear()
-        self._company_until = None
-        for flight in self._flights.values():
-            flight.clear()
+        pairs = zip(formed.jobs, formed.paid, strict=True)
+        return [record for job, paid in pairs for record in self.land_again(job, paid, now)]
 
     def news(self, pool: str, now: float) -> PoolState | None:
         """What waits, and how fast it goes, when it is time to tell; see `Foresight`."""
@@ -315,7 +200,7 @@ class Scheduler:
         bill, limit = self._bill(lead, worker, now), self._limit(lead, worker, now)
 
         def take(job: Waiting) -> None:
-            self._take_off(job)
+            self.take_off(job)
             share, shares = self.window.share(job), self.window.shares[job.tier]
             paid.append(shares.charge(share, bill.add(job), freely=bool(turn.by_slack)))
 
@@ -344,14 +229,6 @@ class Scheduler:
         model, device = lead.head.model, worker.report.device
         load_s = 0.0 if worker.holds(model) else self._costs.load_s(model, device)
         return Predicted(self._costs, lead, device, load_s, worker.begins(now))
-
-    def _take_off(self, job: Waiting) -> None:
-        self.window.remove(job)
-        self._flights[_run(job)] = [job]
-
-
-def _run(job: Waiting) -> tuple[str, str, int]:
-    return *job.name, job.head.attempt
 
 
 def _best(free: Iterable[Worker], model: str) -> Worker:

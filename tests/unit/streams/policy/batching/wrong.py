@@ -72,7 +72,7 @@ class MovesTheReady(Scheduler):
     def stranded(self, now: float) -> list[Waiting]:
         jobs = [job for tier in TIERS for crowd in self.window.models(tier).values() for job in crowd]
         for job in jobs:
-            self._take_off(job)
+            self.take_off(job)
         return jobs if now else []
 
 
