@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, get_args
 
 import click
 import msgspec
+from msgspec.structs import asdict
 from rich.console import Console
 from rich.table import Table
 

@@ -96,7 +96,8 @@ class LocalKafka(Server):
         self._node = self._node or self._new_node()
 
     def _new_node(self) -> Node:
-        first, controller = free_ports(2)
+        taken = {self._asked_port, *(door.port for door in self._doors)}  # chosen before, and not listened on yet
+        first, controller = [port for port in free_ports(2 + len(taken)) if port not in taken][:2]
         return Node(
             node_id=1,
             port=self._asked_port or first,

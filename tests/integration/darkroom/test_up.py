@@ -179,7 +179,7 @@ def test_a_dry_run_tells_what_a_job_would_cost_and_sends_nothing(up: Up) -> None
     assert told["batch_key"] == "noop@1/text-to-image/72x64x1"
     assert 0.002 <= told["price_s"] <= 0.1, "the engine sleeps for 2 ms; the table says 3.05"
     assert (told["workers"], told["position"]) == (1, 0)
-    assert told["price_s"] < told["eta_low_s"] < told["eta_s"] < told["eta_high_s"] < 2
+    assert 0 < told["eta_low_s"] < told["eta_s"] < told["eta_high_s"] < 20  # bounds move with how earlier jobs fared
     assert "measured runs" in command(*asked).stdout
     assert sent(up) == before
     rows = [json.loads(line) for line in command("costs", "--json", "--data", str(up.data)).stdout.splitlines()]
