@@ -174,15 +174,24 @@ class Pull:
             await self._look(consumer)
             while True:
                 await self._fetch(consumer)
-                chosen = list(self._choose())
-                if chosen:
-                    await self._bring_back(producer, chosen)
-                elif (blocked := self._blocked()) is not None:
-                    await self._make_way(producer, blocked)
-                else:
+                if not await self._step(producer):
                     await self._news()
         finally:
             await discard(producer)
+
+    async def _step(self, producer: AIOKafkaProducer) -> bool:
+        """Whether there was anything to do."""
+        chosen = list(self._choose())
+        if chosen:
+            await self._bring_back(producer, chosen)
+        # In any case: jobs that run faster than this goes round would have their tenant's others chosen each time, and
+        # whoever is behind them would wait for all of them.
+        blocked = self._blocked()
+        if blocked is not None:
+            await self._make_way(producer, blocked)
+            if chosen:
+                self._looked = self._clock()  # not every time: moving costs as much as bringing back
+        return bool(chosen) or blocked is not None
 
     async def _fetch(self, consumer: Any) -> None:
         """See who is at the front of each partition."""
