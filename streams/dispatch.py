@@ -19,9 +19,9 @@ from contracts.metrics import Metrics
 from contracts.topics import Topics
 from contracts.work import QueuedHead, WorkerReport
 from streams.dispatched import Tail
-from streams.policy.batching import Formed, Scheduler
+from streams.policy.batching import Scheduler
 from streams.policy.recall import Recall
-from streams.policy.window import Waiting
+from streams.policy.waiting import Formed, Waiting
 from streams.send import Sender, Ticket, Wire, done_with
 
 TICK_S = 0.25

@@ -20,8 +20,8 @@ from contracts.records import Record
 from contracts.topics import Topics
 from contracts.work import PackedBatch
 from streams.expire import expired, unreadable
-from streams.policy.batching import Formed, Scheduler
-from streams.policy.window import Waiting
+from streams.policy.batching import Scheduler
+from streams.policy.waiting import Formed, Waiting
 from streams.tell import Tell
 
 log = logging.getLogger(__name__)

@@ -9,12 +9,12 @@ from loadtest.eta.judge import Told
 from loadtest.simulate.policies import BATCH_WAIT_S
 from loadtest.simulate.simulation import Simulation, catalog_of
 from loadtest.simulate.traces import TRACES
-from streams.policy.batching import Formed, Scheduler
+from streams.policy.batching import Scheduler
 from streams.policy.cost_model import CostModel
 from streams.policy.eta import Eta
 from streams.policy.fill import CatalogCaps
 from streams.policy.outlook import Outlook
-from streams.policy.window import Waiting
+from streams.policy.waiting import Formed, Waiting
 
 WAY_S = 0.03
 """From the scheduler to admission."""

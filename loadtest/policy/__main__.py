@@ -12,8 +12,8 @@ from time import process_time
 
 from contracts.events import TIERS
 from contracts.work import QueuedHead, Resolved, WorkerReport
-from streams.policy.batching import Formed, Scheduler
-from streams.policy.window import Waiting
+from streams.policy.batching import Scheduler
+from streams.policy.waiting import Formed, Waiting
 from streams.process import COLLECT
 
 SHAPE = Resolved(width=512, height=512, steps=20, guidance=4.0, seed=1, count=1, frames=1, fps=1)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from contracts.work import WorkerReport
-from streams.policy.batching import Formed
-from streams.policy.window import Waiting
+from streams.policy.waiting import Formed, Waiting
 
 
 class Contender(Protocol):

@@ -14,12 +14,11 @@ from loadtest.simulate.contender import Contender
 from loadtest.simulate.trace import Item, Scenario
 from loadtest.simulate.truth import JITTER
 from loadtest.simulate.worker import SLOTS, SimulatedWorker
-from streams.policy.batching import Formed
 from streams.policy.cost import Costs
 from streams.policy.fill import Caps
 from streams.policy.place import resized
 from streams.policy.price import price
-from streams.policy.window import Waiting
+from streams.policy.waiting import Formed, Waiting
 
 QUIET_S = 600.0
 """No job ends for so long though some are left: they are lost (seconds)."""

@@ -9,8 +9,8 @@ from typing import Protocol
 from contracts.work import Ran, Resolved, WorkerReport
 from loadtest.simulate.clock import Clock
 from loadtest.simulate.truth import Model, row_steps
-from streams.policy.batching import Formed
 from streams.policy.cost import Work, work_of
+from streams.policy.waiting import Formed
 
 EVERY_S = 1.0
 """Between reports when nothing changes."""

@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from itertools import islice
 
-from msgspec import Struct
-
 from contracts.events import TIERS
 from contracts.pools import PoolState
 from contracts.work import WorkerReport
@@ -30,7 +28,7 @@ from streams.policy.overflow import Overflow
 from streams.policy.rush import Rush
 from streams.policy.shares import Weight, equal
 from streams.policy.turn import Turn, next_turn
-from streams.policy.window import Waiting
+from streams.policy.waiting import Formed, Waiting
 from streams.policy.workers import Worker, Workers
 
 STRANDED_S = 10.0
@@ -38,20 +36,6 @@ STRANDED_S = 10.0
 
 MOVED_AT_ONCE = 200
 """Stranded jobs of one model and tier that are moved in one go."""
-
-
-class Formed(Struct, frozen=True, kw_only=True, eq=False):
-    """A batch, ready to be written."""
-
-    jobs: Sequence[Waiting]
-    """The first leads: it decided the key and the turn."""
-    worker: str
-    partition: int
-    """Of `batches.<pool>`."""
-    paid: Sequence[float] = ()
-    """What each job's tenant was charged."""
-    seconds: float = 0.0
-    """How long it is predicted to run."""
 
 
 class Scheduler(Holding):

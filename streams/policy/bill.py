@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from streams.policy.cost import Costs, Estimate, Work, work_of
 
 if TYPE_CHECKING:
-    from streams.policy.window import Waiting
+    from streams.policy.waiting import Waiting
 
 PAYS = 0.95
 """A job more has to cost less than this much of what it costs alone, or batching does not pay: what a batch of two saves

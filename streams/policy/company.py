@@ -9,7 +9,7 @@ from __future__ import annotations
 from streams.policy.cost import Costs, work_of
 from streams.policy.demand import start_by
 from streams.policy.recall import Recall
-from streams.policy.window import Waiting
+from streams.policy.waiting import Waiting
 
 KEYS = 4096
 """Keys of which it is remembered how often their jobs come."""

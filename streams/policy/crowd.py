@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from streams.policy.shares import Share
-    from streams.policy.window import Waiting
+    from streams.policy.waiting import Waiting
 
 
 class Crowd:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from contracts.events import TIERS, Tier
 
 if TYPE_CHECKING:
-    from streams.policy.window import Waiting
+    from streams.policy.waiting import Waiting
 
 WAY_S = 0.15
 """From the decision to the worker, with what still runs there, and from the last step to the result."""

@@ -12,7 +12,8 @@ from contracts.work import QueuedHead
 from streams.policy.crowd import Crowd
 from streams.policy.shares import Share
 from streams.policy.turn import least_slack
-from streams.policy.window import Waiting, Window
+from streams.policy.waiting import Waiting
+from streams.policy.window import Window
 
 MAX_BATCH_BYTES = MAX_RECORD_BYTES - 65_536
 """Bytes of jobs in one batch: the record has to fit its topic, with its envelope."""

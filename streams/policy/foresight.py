@@ -20,9 +20,9 @@ from streams.policy.cost import Costs, work_of
 from streams.policy.shares import Weight, equal
 
 if TYPE_CHECKING:
-    from streams.policy.batching import Formed
     from streams.policy.fill import Caps
-    from streams.policy.window import Waiting, Window
+    from streams.policy.waiting import Formed, Waiting
+    from streams.policy.window import Window
     from streams.policy.workers import Worker, Workers
 
 Aside = Mapping[tuple[Tier, str], int]

@@ -13,7 +13,8 @@ from streams.policy.horizon import Horizon
 from streams.policy.overflow import Overflow
 from streams.policy.recall import Recall
 from streams.policy.shares import Weight
-from streams.policy.window import Waiting, Window
+from streams.policy.waiting import Waiting
+from streams.policy.window import Window
 
 REMEMBERED = 20_000
 """Cancels and dispatched jobs that are remembered, to drop records of them that come later."""

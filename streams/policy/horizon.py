@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from contracts.events import TIERS, Tier
 
 if TYPE_CHECKING:
-    from streams.policy.window import Waiting, Window
+    from streams.policy.waiting import Waiting
+    from streams.policy.window import Window
 
 FAR = 15_000
 """Records of a queue that may have been read past a job that waits: three quarters of what its reader takes at most."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from streams.policy.shares import Share
-    from streams.policy.window import Waiting
+    from streams.policy.waiting import Waiting
 
 PATIENCE_S = 60.0
 """A job without a deadline goes as if it had to start within this time of its coming, so that those with one, which go

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from contracts.events import TIERS, Tier
 
 if TYPE_CHECKING:
-    from streams.policy.window import Waiting, Window
+    from streams.policy.waiting import Waiting
+    from streams.policy.window import Window
 
 LOW = 0.5
 """Of its part: so much a tenant may still hold when more of its jobs are fetched. One fetch then brings many."""

@@ -16,7 +16,8 @@ from streams.policy.crowd import Crowd
 from streams.policy.demand import due, start_by
 from streams.policy.floor import Floor
 from streams.policy.shares import Share
-from streams.policy.window import Waiting, Window
+from streams.policy.waiting import Waiting
+from streams.policy.window import Window
 
 AHEAD = 2.0
 """Batches of the largest size lately between a decision and its run: the one that runs, and the one that is ready."""

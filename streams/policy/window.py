@@ -8,49 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
-from msgspec import Struct
-
 from contracts.events import TIERS, Tier
-from contracts.work import QueuedHead
 from streams.policy.crowd import Crowd
 from streams.policy.demand import Demand, start_by
 from streams.policy.recall import Recall
 from streams.policy.shares import Share, Shares, Weight, equal
 from streams.policy.timers import Timers
+from streams.policy.waiting import Waiting
 
 KEYS = 4096
 """Batch keys of which it is remembered how much longer their batches take than one job."""
 
 PLACE_BYTES = 6_500
 """A job with a larger record takes more than one place: so many of them are 65 MB, of each tier."""
-
-
-class Waiting(Struct, frozen=True, kw_only=True, eq=False):
-    """One job in the window. Compared by identity: the same job read twice is two of these."""
-
-    head: QueuedHead
-    name: tuple[str, str]
-    """Tenant and id."""
-    tier: Tier
-    """Of the topic it came from, which decides, whatever the job itself says."""
-    offset: int
-    """Of its record in the topic of its tier: first in, first out."""
-    arrived: float
-    """When the scheduler got it, on the scheduler's clock."""
-    weight: float
-    """Its part of a batch's size limit: 1 for the model's default size."""
-    body: bytes
-    """The `QueuedJob` as it came."""
-    ticket: object = None
-    """The caller's own, handed back untouched."""
-    invited: bool = False
-    """It comes back from overflow, or with a new record: its place is kept."""
-
-    @property
-    def key(self) -> str:
-        """Equal for jobs that may share a batch."""
-        head = self.head
-        return f"{head.batch_key}|{head.group}" if head.group else head.batch_key
 
 
 class Wanted:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from contracts.work import WorkerReport
-from streams.policy.batching import Formed
 from streams.policy.fill import Caps
 from streams.policy.timers import Timers
-from streams.policy.window import Waiting
+from streams.policy.waiting import Formed, Waiting
 from streams.policy.workers import Worker, Workers
 
 

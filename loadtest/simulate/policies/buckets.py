@@ -14,7 +14,7 @@ from math import ceil
 
 from loadtest.simulate.policies.baseline import Baseline
 from streams.policy.fill import Caps
-from streams.policy.window import Waiting
+from streams.policy.waiting import Waiting
 
 ARRIVALS = 1024
 """Arrivals that the shares are taken from: vLLM-Omni's default."""

@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 
 from loadtest.simulate.policies.baseline import Baseline
 from streams.policy.fill import Caps
-from streams.policy.window import Waiting
+from streams.policy.waiting import Waiting
 
 Entry = tuple[float, int, Waiting]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from loadtest.simulate.policies.baseline import Baseline
 from streams.policy.fill import Caps
-from streams.policy.window import Waiting
+from streams.policy.waiting import Waiting
 
 
 class OneAtATime(Baseline):

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contracts.events import TIERS, Tier
 from loadtest.simulate.policies.baseline import Baseline
 from streams.policy.fill import Caps
-from streams.policy.window import Waiting
+from streams.policy.waiting import Waiting
 
 DELAY_S = 0.05
 """`max_queue_delay_microseconds`: a tenth of a usual run. Triton's manual advises to grow it until latency is at its limit."""

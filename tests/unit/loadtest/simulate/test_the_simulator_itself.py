@@ -19,7 +19,7 @@ from loadtest.simulate.truth import Model
 from loadtest.simulate.worker import SimulatedWorker
 from streams.policy.cost_model import CostModel
 from streams.policy.fill import CatalogCaps
-from streams.policy.window import Waiting
+from streams.policy.waiting import Waiting
 
 
 def small(seed: int, jobs: int = 200) -> Scenario:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contracts.events import Tier
 from streams.policy.overflow import Overflow, Owner
-from streams.policy.window import Waiting, Window
+from streams.policy.waiting import Waiting
+from streams.policy.window import Window
 from tests.unit.streams.policy.batching.world import head
 
 ROOM = 12

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from contracts.events import TIERS, Tier
 from contracts.work import QueuedHead, Resolved, Squeezed, WorkerReport
-from streams.policy.window import Waiting
+from streams.policy.waiting import Waiting
 from streams.policy.workers import SILENT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from streams.policy.batching import Formed, Scheduler
+    from streams.policy.batching import Scheduler
+    from streams.policy.waiting import Formed
 
 WAIT_S = 0.005
 CAP = 3.0

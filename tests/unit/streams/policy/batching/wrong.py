@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from msgspec.structs import asdict
 
 from contracts.events import TIERS, Tier
-from streams.policy.batching import Formed, Scheduler
+from streams.policy.batching import Scheduler
 from streams.policy.crowd import Crowd
 from streams.policy.overflow import Overflow
 from streams.policy.turn import Turn, first
-from streams.policy.window import Waiting, Window
+from streams.policy.waiting import Formed, Waiting
+from streams.policy.window import Window
 from streams.policy.workers import Worker, Workers
 from tests.unit.streams.policy.batching.world import CAP
 

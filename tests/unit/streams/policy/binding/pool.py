@@ -9,7 +9,7 @@ from contracts.work import QueuedHead, Ran, Resolved, WorkerReport
 from streams.policy.batching import Scheduler
 from streams.policy.cost import work_of
 from streams.policy.cost_model import CostModel
-from streams.policy.window import Waiting
+from streams.policy.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

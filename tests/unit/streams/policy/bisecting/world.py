@@ -25,7 +25,7 @@ from streams.policy.batching import Scheduler
 from streams.policy.ending import Ending, ending
 from streams.policy.fill import CatalogCaps
 from streams.policy.retry import BACKOFF_S
-from streams.policy.window import Waiting
+from streams.policy.waiting import Waiting
 from tests.support.queued import queued_job
 
 if TYPE_CHECKING:

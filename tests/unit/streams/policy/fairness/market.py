@@ -6,11 +6,12 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
 from contracts.work import QueuedHead, Resolved, WorkerReport
-from streams.policy.window import Waiting
+from streams.policy.waiting import Waiting
 
 if TYPE_CHECKING:
     from contracts.events import Tier
-    from streams.policy.batching import Formed, Scheduler
+    from streams.policy.batching import Scheduler
+    from streams.policy.waiting import Formed
 
 WEIGHTS = {"a": 1.0, "b": 2.0, "c": 0.5, "guest": 1.0, "hasty": 1.0}
 HUNGRY = ("a", "b", "c")
