@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from itertools import islice
 from random import Random
 
 import msgspec
@@ -56,10 +58,25 @@ async def pattern(bootstrap: str, publisher: Publisher, topics: Topics) -> Queue
         await asyncio.sleep(0.2)
 
 
-async def pour(publisher: Publisher, topics: Topics, like: QueuedJob, count: int, rate: float) -> None:
+def queued(like: QueuedJob, count: int, topics: Topics) -> Iterator[Record]:
     """The million, straight onto its queue."""
-    queue, began = topics.queue(topics.pools[0], "ordinary"), time.monotonic()
-    for start in range(0, count, TOGETHER):
-        await asyncio.sleep(began + start / rate - time.monotonic())
-        jobs = [msgspec.structs.replace(like, id=f"{GREEDY}-{n}") for n in range(start, min(start + TOGETHER, count))]
-        await publisher.publish([Record(queue, one.id.encode(), encode(one)) for one in jobs])
+    queue = topics.queue(topics.pools[0], "ordinary")
+    for n in range(count):
+        one = msgspec.structs.replace(like, id=f"{GREEDY}-{n}")
+        yield Record(queue, one.id.encode(), encode(one))
+
+
+def sent(count: int, topics: Topics) -> Iterator[Record]:
+    """The million as its tenant sends it."""
+    for n in range(count):
+        one = job(f"{GREEDY}-{n}", GREEDY, n)
+        yield Record(topics.jobs, one.id.encode(), encode(one))
+
+
+async def pour(publisher: Publisher, records: Iterator[Record], rate: float) -> None:
+    """All of them, so many a second."""
+    began, done = time.monotonic(), 0
+    while several := list(islice(records, TOGETHER)):
+        await asyncio.sleep(began + done / rate - time.monotonic())
+        await publisher.publish(several)
+        done += len(several)

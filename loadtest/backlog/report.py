@@ -31,7 +31,7 @@ class Stretch(Struct, frozen=True, kw_only=True):
     """Jobs of all tenants that were dispatched, a second."""
     batches_per_s: float
     waiting: dict[str, int]
-    """On the queue and in overflow when it ended."""
+    """Where to how many when it ended."""
     resident: dict[str, int]
     """Process to the most memory that it had resident (MiB)."""
 
@@ -114,11 +114,11 @@ def page(report: Report) -> str:
         "",
         f"`{report.command}` on {report.machine}.",
         f"{WORKERS} workers, batches of up to {plan.cap} jobs that take {plan.batch_s:g} s. Four tenants send",
-        f"{plan.rate:g} jobs/s together all the time; a fifth has {plan.jobs:,} jobs, which come to its queue at",
+        f"{plan.rate:g} jobs/s together all the time; a fifth has {plan.jobs:,} jobs, which come to {_where(plan)} at",
         f"{plan.pour:g} a second.",
         "",
-        "| stretch | jobs of the four | p50 (s) | p99 (s) | worst tenant's p99 (s) | all jobs/s | batches/s | queue | overflow |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| stretch | jobs of the four | p50 (s) | p99 (s) | worst's | all jobs/s | batches/s | queue | overflow | parked |",
+        "|---|---|---|---|---|---|---|---|---|---|",
         *(_row(one) for one in report.stretches),
         "",
         f"| MiB resident, at most | {' | '.join(names)} |",
@@ -136,4 +136,9 @@ def page(report: Report) -> str:
 
 def _row(one: Stretch) -> str:
     numbers = f"{one.p50_s:.3f} | {one.p99_s:.3f} | {one.worst_p99_s:.3f} | {one.ran_per_s:.1f} | {one.batches_per_s:.2f}"
-    return f"| {one.name} | {one.jobs} | {numbers} | {one.waiting['queue']:,} | {one.waiting['overflow']:,} |"
+    waits = " | ".join(f"{one.waiting[where]:,}" for where in ("queue", "overflow", "parked"))
+    return f"| {one.name} | {one.jobs} | {numbers} | {waits} |"
+
+
+def _where(plan: Plan) -> str:
+    return f"admission, which may let in {plan.limit:g} of them a second, and parks the others," if plan.limit else "its queue"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from contracts.catalog import Cost, ModelSpec
 from contracts.publish import Publisher
 from infra.local.kafka import LocalKafka
-from loadtest.backlog.load import pattern, pour, stream
+from infra.settings import Settings, Tenants
+from loadtest.backlog.load import GREEDY, pattern, pour, queued, sent, stream
 from loadtest.backlog.watching import Eyes, Sight
 from loadtest.crew.crew import Crew, at_work, settings_in
 from loadtest.crew.noop import NOOP
@@ -42,6 +43,9 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Time of a batch in the engine, whatever is in it."""
     cap: int
     """Jobs in a batch."""
+    limit: float = 0.0
+    """Jobs/s that the greedy tenant is let have: its jobs go through admission, which parks them. 0: nobody is limited, and
+    they come to the queue at once."""
 
 
 class Story(Struct, kw_only=True):
@@ -53,7 +57,7 @@ class Story(Struct, kw_only=True):
     taken_s: float = 0.0
     """From the first job of the million to the last one's being where it waits."""
     waiting: dict[str, dict[str, int]] = {}
-    """Stretch to what was on the queue and in overflow when it ended."""
+    """Stretch to what waited where when it ended."""
     killed_at: float = 0.0
     unread: int = 0
     """Records of the queue that were not committed when the scheduler was killed."""
@@ -67,9 +71,18 @@ def model(plan: Plan) -> ModelSpec:
     return replace(NOOP, batch_cap=plan.cap, options=options, cost=Cost(base_s=plan.batch_s, per_row_step_s=0.0001))
 
 
+def limited(settings: Settings, folder: Path, plan: Plan) -> Settings:
+    """With the greedy tenant's limit, if it has one; all that it sends may wait."""
+    if not plan.limit:
+        return settings
+    file = folder / "tenants.toml"
+    file.write_text(f"[tenants.{GREEDY}]\njobs_per_s = {plan.limit:g}\nbacklog_jobs = {2 * plan.jobs}\n")
+    return replace(settings, tenants=Tenants(file=str(file)))
+
+
 async def backlog(folder: Path, kafka: LocalKafka, plan: Plan, say: Callable[[str], None]) -> Story:
     """Everything, from the start of the processes on."""
-    settings = settings_in(folder, kafka.bootstrap, model(plan))
+    settings = limited(settings_in(folder, kafka.bootstrap, model(plan)), folder, plan)
     topics = settings.topics
     async with at_work(settings, folder, workers=WORKERS) as crew, Publisher(kafka.bootstrap) as publisher:
         eyes = Eyes(kafka.bootstrap, topics, crew, kafka.pid)
@@ -89,11 +102,15 @@ async def backlog(folder: Path, kafka: LocalKafka, plan: Plan, say: Callable[[st
             story.waiting[name] = await eyes.waiting()
 
         async def fill() -> None:
-            like, began = await pattern(kafka.bootstrap, publisher, topics), time.monotonic()
-            await pour(publisher, topics, like, plan.jobs, plan.pour)
+            began = time.monotonic()
+            if plan.limit:
+                records = sent(plan.jobs, topics)
+            else:
+                records = queued(await pattern(kafka.bootstrap, publisher, topics), plan.jobs, topics)
+            await pour(publisher, records, plan.pour)
             async with asyncio.timeout(TAKEN_S):
                 # Its part is half of the window; the marks of transactions count as well.
-                while (await eyes.waiting())["queue"] > settings.streams.window_jobs * 0.8:  # noqa: ASYNC110 - asks Kafka
+                while _on_their_way(await eyes.waiting()) > settings.streams.window_jobs * 0.8:  # noqa: ASYNC110 - asks Kafka
                     await asyncio.sleep(1.0)
             story.taken_s = time.monotonic() - began
 
@@ -121,6 +138,11 @@ async def _kill(crew: Crew, story: Story, seconds: float) -> None:
         await asyncio.sleep(0.1)
     story.ready_s = first - story.killed_at if first else seconds
     await asyncio.sleep(seconds)
+
+
+def _on_their_way(waiting: Mapping[str, int]) -> int:
+    """Records that are not yet where they will wait."""
+    return waiting["sent"] + waiting["queue"]
 
 
 def _first_after(story: Story) -> float | None:

@@ -8,15 +8,14 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from contracts.events import Result
-from contracts.topics import Topics
+from contracts.topics import PARKED_S, Topics
 from contracts.work import Batch
 from loadtest.crew.crew import Crew
-from loadtest.crew.watch import Seen, Watch, committed, ends
+from loadtest.crew.watch import Place, Seen, Watch, committed, ends, lag
 
 LOOK_S = 1.0
 """Between looks at memory."""
@@ -81,16 +80,21 @@ class Eyes:
         return [("kafka", self._kafka_pid), *((one.name, one.pid) for one in ours)]
 
     async def waiting(self) -> dict[str, int]:
-        """Records that nobody has finished: on the ordinary queue, and in overflow."""
+        """Records that nobody has finished: sent, on the ordinary queue, in overflow, and parked."""
         topics, pool = self._topics, self._topics.pools[0]
-        queue, overflow = topics.queue(pool, "ordinary"), topics.overflow(pool)
-        done: dict[Any, int] = {}
-        for role in ("streams", "overflow"):
+        places = {
+            "sent": (topics.jobs, topics.partitions),
+            "queue": (topics.queue(pool, "ordinary"), 1),
+            "overflow": (topics.overflow(pool), topics.overflow_partitions),
+            "parked": (topics.parked(pool), len(PARKED_S)),
+        }
+        done: dict[Place, int] = {}
+        for role in ("streams", "overflow", "release"):
             done |= await committed(self._bootstrap, topics.group(role))
         left: Counter[str] = Counter()
-        for place, end in (await ends(self._bootstrap, {queue: 1, overflow: topics.overflow_partitions})).items():
-            left[place[0]] += end - done.get(place, 0)
-        return {"queue": left[queue], "overflow": left[overflow]}
+        for place, count in lag(done, await ends(self._bootstrap, dict(places.values()))).items():
+            left[place[0]] += count
+        return {name: left[topic] for name, (topic, _) in places.items()}
 
 
 def resident(pid: int) -> int | None:

@@ -19,7 +19,7 @@ def report(*, with_it_s: float = 1.2, runs: int = 1) -> Report:
         sight.batches += [(start + n, 8) for n in range(10)]
         sight.resident += [(start + 1, "streams", 80), (start + 2, "streams", 120), (start + 50, "streams", 900)]
     sight.runs["backlog-1", 1] = runs
-    waiting = {"queue": 1, "overflow": 2}
+    waiting = {"sent": 0, "queue": 1, "overflow": 2, "parked": 3}
     spans = {"warm": (-10.0, 0.0), "usual": (0.0, 10.0), "backlog": (100.0, 110.0)}
     story = Story(sight=sight, spans=spans, waiting=dict.fromkeys(spans, waiting), unread=5, ready_s=7.0)
     return report_of("python -m loadtest.backlog", PLAN, story)
