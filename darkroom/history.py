@@ -44,8 +44,9 @@ async def _start_at(reader: AIOKafkaConsumer, place: Place, where: Sequence[Topi
     """Stand where the job can begin: its id tells when it was made, if it is one of ours."""
     reader.assign(where)
     since = max(made - SLACK_S, 0) if made else 0
-    found = await reach(reader.offsets_for_times({one: int(since * 1000) for one in where}), place)
+    # The ends first: what comes after they were told, and before the other answer, is found or is behind them.
     ends = await reach(reader.end_offsets(where), place)
+    found = await reach(reader.offsets_for_times({one: int(since * 1000) for one in where}), place)
     for one in where:
         reader.seek(one, found[one].offset if found.get(one) else ends[one])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import takewhile
@@ -21,7 +21,7 @@ from aiokafka.errors import KafkaError, ProducerFenced
 
 from contracts.brokers import Reach, client_options
 from contracts.codec import Decoder
-from contracts.events import TERMINAL
+from contracts.events import TERMINAL, Tier
 from contracts.headers import INVITED, SOURCE, event_headers
 from contracts.publish import discard, write
 from contracts.records import Record
@@ -218,16 +218,18 @@ class Pull:
         """Those at the front that may come back now."""
         window, overflow = self._scheduler.window, self._scheduler.overflow
         invited: dict[Owner, int] = {}
+        promised: Counter[Tier] = Counter()
         count = 0
         for partition, front in self._front.items():
             for aside in front:
                 owner = aside.owner
                 if owner not in invited:
                     overflow.met(owner, partition)
-                    invited[owner] = overflow.invites(owner, window)
+                    invited[owner] = overflow.invites(owner, window, promised[owner[0]])
                 if not invited[owner] or count == CHUNK_MAX:
                     break
                 invited[owner] -= 1
+                promised[owner[0]] += 1
                 count += 1
                 yield aside
 

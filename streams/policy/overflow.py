@@ -85,8 +85,9 @@ class Overflow:
         self.records[partition] += records
 
     def _emptiest(self) -> int:
+        """Where the fewest stand in front, those on their way among them; of equal ones, where nobody else is at home."""
         lodgers = Counter(self._home.values())
-        return min(range(len(self.records)), key=lambda one: (self.records[one] > 0, lodgers[one], self.records[one], one))
+        return min(range(len(self.records)), key=lambda one: (self.records[one] + self._pending[one], lodgers[one], one))
 
     # -- and back
 
@@ -104,10 +105,13 @@ class Overflow:
             self._home[owner] = partition
             self._left[owner] += self.records[partition]
 
-    def invites(self, owner: Owner, window: Window) -> int:
-        """How many of its jobs may come back now: none until it holds little, then as many as fill its part."""
+    def invites(self, owner: Owner, window: Window, promised: int = 0) -> int:
+        """How many of its jobs may come back now: none until it holds little, then as many as fill its part.
+
+        `promised`: places of its tier that are about to be given to others.
+        """
         tier, tenant = owner
-        free = self._room - window.load[tier] - self._reserved[tier]
+        free = self._room - window.load[tier] - self._reserved[tier] - promised
         has = window.held[tier].get(tenant, 0) + self._coming[owner]
         part = (free + has) / 2
         return ceil(part - has) if free > 0 and has <= part * LOW else 0

@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from contracts.codec import encode
 from contracts.events import Result, Status
 from contracts.topics import Topics
-from darkroom import AsyncClient, NotReachable, Timeout, new_id
+from darkroom import AsyncClient, NotReachable, Timeout, history, new_id
+from darkroom.place import Place
 from darkroom.system.topics import create_topics
+from darkroom.wire import consumer
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -96,6 +99,34 @@ async def test_a_job_of_the_past_is_followed_into_the_present(client: AsyncClien
     async with system.producer.transaction():
         await system.says(job_id, "running", "succeeded", "running")
     assert [one.state async for one in states] == ["running", "succeeded"]
+
+
+@pytest.mark.parametrize("question", ["offsets_for_times", "end_offsets"])
+async def test_what_is_said_between_two_questions_to_kafka_is_not_missed(
+    client: AsyncClient, system: System, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    job_id, questions = new_id(), list[str]()
+
+    def slow(place: Place, *topics: str) -> AIOKafkaConsumer:
+        reader = consumer(place, *topics)
+        ask = getattr(reader, question)
+
+        async def asked(*args: Any) -> Any:
+            answer = await ask(*args)
+            if not questions:
+                questions.append(question)
+                async with system.producer.transaction():
+                    await system.says(job_id, "accepted", "succeeded")
+                await eventually(lambda: any(client._board.seen.values()), what="what was said can be read")
+            return answer
+
+        monkeypatch.setattr(reader, question, asked)
+        return reader
+
+    monkeypatch.setattr(history, "consumer", slow)
+    async with asyncio.timeout(20):
+        assert [one.state async for one in client.status(job_id)] == ["accepted", "succeeded"]
+    assert questions
 
 
 async def test_a_job_whose_id_tells_no_time_is_found_too(client: AsyncClient, system: System) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,8 +65,8 @@ class Quick:
     async def commit_transaction(self) -> None: ...
 
 
-def pulling() -> tuple[Scheduler, Pull]:
-    scheduler = Scheduler(CatalogCaps(USED), batch_wait_s=0.0, overflow=Overflow(ROOM, 1))
+def pulling(partitions: int = 1) -> tuple[Scheduler, Pull]:
+    scheduler = Scheduler(CatalogCaps(USED), batch_wait_s=0.0, overflow=Overflow(ROOM, partitions))
     pull = Pull(
         pool="default",
         topics=Topics(),
@@ -105,3 +105,12 @@ async def test_who_is_behind_jobs_that_run_faster_than_they_are_brought_back_doe
     while "cleo" not in producer.ran:
         assert await pull._step(producer)
     assert len(producer.ran) < 100 / 2
+
+
+async def test_two_who_come_back_in_one_round_leave_room_for_a_third() -> None:
+    _, pull = pulling(partitions=2)
+    for partition, tenant in enumerate(("acme", "bert")):
+        body = encode(queued_job("a", tenant=tenant))
+        pull._front[partition] = deque(Aside(Record(body, partition=partition), head_of(body)) for _ in range(ROOM))
+    chosen = Counter(aside.owner[1] for aside in pull._choose())
+    assert chosen == {"acme": ROOM // 2, "bert": ROOM // 4}

@@ -87,6 +87,22 @@ def test_each_gets_an_empty_partition_while_there_is_one() -> None:
     assert pool.overflow.put(("paid", "me")) in (0, 1)
 
 
+def test_who_has_to_share_a_partition_comes_behind_the_fewest_those_on_their_way_there_among_them() -> None:
+    pool = Pool()
+    for owner, jobs in ((ME, 30), (YOU, 3)):
+        for _ in range(jobs):
+            pool.overflow.put(owner)
+    assert pool.overflow.put(("ordinary", "third")) == 1
+
+
+def test_places_that_are_promised_in_a_round_are_not_promised_again() -> None:
+    pool = Pool()
+    mine = pool.overflow.invites(ME, pool.window)
+    yours = pool.overflow.invites(YOU, pool.window, promised=mine)
+    assert mine > yours > 0
+    assert pool.overflow.invites(("ordinary", "third"), pool.window, promised=mine + yours) > 0
+
+
 def test_who_stands_before_somebody_with_room_is_moved_out_of_the_way() -> None:
     pool = Pool(1)
     pool.send("me", 100)

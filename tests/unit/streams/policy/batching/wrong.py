@@ -270,8 +270,8 @@ class FetchesTooMuch(Scheduler):
 
 
 class Impatient(Overflow):
-    def invites(self, owner: Owner, window: Window) -> int:
-        return super().invites(owner, window) or 1
+    def invites(self, owner: Owner, window: Window, promised: int = 0) -> int:
+        return super().invites(owner, window, promised) or 1
 
 
 class LosesTheRenewed(Scheduler):
