@@ -257,8 +257,8 @@ class OnlyMine(Overflow):
     def met(self, owner: Owner, partition: int) -> None:
         """Nobody."""
 
-    def invites(self, owner: Owner, window: Window) -> int:
-        return super().invites(owner, window) if owner in self._home else 0
+    def invites(self, owner: Owner, window: Window, promised: int = 0) -> int:
+        return super().invites(owner, window, promised) if owner in self._home else 0
 
 
 class FetchesTooMuch(Scheduler):
