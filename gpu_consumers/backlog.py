@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from contracts.metrics import Metrics
@@ -133,10 +133,21 @@ class Backlog:
     async def sweep(self, expects: Expects) -> None:
         """Let go of what was told of batches that will not come to us again: committed, or another worker's."""
         waits = {item.slip.spot for item in self._waiting if item.slip}
-        gone = [spot for spot in self._kept if spot not in waits and not expects(spot.partition, spot.offset)]
-        slips = [item.slip for spot in gone for item in self._kept.pop(spot) if item.slip]
+        kept = [(spot, list(items)) for spot, items in self._kept.items()]
+        gone = [(spot, items) for spot, items in kept if spot not in waits and not expects(spot.partition, spot.offset)]
+        slips = [item.slip for _, items in gone for item in items if item.slip]
         if slips:
             await self._spool.remove(slips)
+        # Only now: a sweep that is cancelled before its files are gone leaves them to the next one.
+        for spot, items in gone:
+            self._forget(spot, items)
+
+    def _forget(self, spot: Spot, items: Sequence[Item]) -> None:
+        left = [item for item in self._kept.get(spot, ()) if item not in items]
+        if left:
+            self._kept[spot] = left
+        else:
+            self._kept.pop(spot, None)
 
     def _append(self, item: Item) -> None:
         self._waiting.append(item)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -114,6 +117,29 @@ async def test_what_was_told_of_batches_that_others_have_is_let_go(tmp_path: Pat
         await at.backlog.sweep(lambda _partition, offset: offset == 2)
         assert len(list(tmp_path.iterdir())) == 1
         assert at.delivery.claim(flight(5, offset=2)) == {0, 1}
+
+
+async def test_files_whose_sweep_was_cancelled_before_a_thread_took_it_up_go_with_the_next(tmp_path: Path) -> None:
+    store, ledger = Memory(down=True), Ledger()
+    await left_by_a_dead_worker(tmp_path, store, ledger, 2)
+    busy = threading.Event()
+    async with desk(tmp_path, store=store, ledger=ledger) as at:
+        store.down = False
+        await spooled(at, 0)
+        with ThreadPoolExecutor(1) as threads:
+            asyncio.get_running_loop().set_default_executor(threads)
+            threads.submit(busy.wait)
+            sweep = asyncio.create_task(at.backlog.sweep(nobodys))
+            await asyncio.sleep(0)
+            sweep.cancel()
+            await asyncio.gather(sweep, return_exceptions=True)
+            busy.set()
+            await at.backlog.sweep(nobodys)
+    assert not list(tmp_path.iterdir())
+
+
+def nobodys(_partition: int, _offset: int) -> bool:
+    return False
 
 
 async def test_a_damaged_file_of_a_former_life_is_set_aside_and_its_batch_runs_again(
