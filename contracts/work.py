@@ -165,7 +165,9 @@ class Ran(Struct, frozen=True, kw_only=True, array_like=True):
     cold: bool = False
     """The first run of its shape since the model was loaded, which pays for preparing it."""
     memory_bytes: int | None = None
-    """Of the device at the peak; None: it does not tell."""
+    """Of the device at the peak, with this model and without others that were held; None: it does not tell."""
+    model_bytes: int | None = None
+    """What the model takes of that with nothing running."""
 
 
 class Measured(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
@@ -178,6 +180,7 @@ class Measured(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     row_steps: int
     seconds: float
     memory_bytes: int | None = None
+    model_bytes: int | None = None
 
 
 class LearnedCost(Struct, frozen=True, kw_only=True):
@@ -227,6 +230,10 @@ class WorkerReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Device class, such as cpu or h200; empty: not known yet."""
     ran: list[Ran] = []
     """Runs that ended since the last report."""
+    memory_bytes: int | None = None
+    """Of its device, for models and a batch: all of it, less what other processes have. None: it does not tell."""
+    held_bytes: int = 0
+    """What the models that it holds take of that."""
 
 
 class Lost(Struct, frozen=True, kw_only=True, array_like=True):

@@ -3,7 +3,7 @@
 A leaf of the repository: nothing here imports another package of ours, and the default engine needs no torch.
 """
 
-from engines.base import Engine, EngineInfo, Failed, Finished, Picture, Progress, Shape, StepReport
+from engines.base import Engine, EngineInfo, Failed, Finished, Memory, Picture, Progress, Shape, StepReport
 from engines.errors import EngineBroken, EngineError, EngineFault, Incompatible, OutOfMemory, Poison, Unsupported
 from engines.request import Request
 
@@ -16,6 +16,7 @@ __all__ = [
     "Failed",
     "Finished",
     "Incompatible",
+    "Memory",
     "OutOfMemory",
     "Picture",
     "Poison",

@@ -20,6 +20,17 @@ Picture = npt.NDArray[np.uint8]
 """One picture: height × width × 3, RGB, 0–255."""
 
 
+class Memory(NamedTuple):
+    """What this process has of its device (bytes). All engines of a kind that it holds share it."""
+
+    whole: int
+    """All that it could have: the device, less what other processes have of it."""
+    used: int
+    """What it has in use; between runs that is what its models take."""
+    peak: int
+    """The most that it had in use since this was asked last."""
+
+
 class Progress(NamedTuple):
     """A request that took a step. A tuple because a busy engine makes thousands a second."""
 
@@ -128,8 +139,8 @@ class Engine(Protocol):
         """Take a request out at this boundary; False if it is not here."""
         ...
 
-    def peak_bytes(self) -> int | None:
-        """Memory of the device at its peak since this was asked last; None where the device does not tell."""
+    def memory(self) -> Memory | None:
+        """Of the device; None where it does not tell."""
         ...
 
     def warm_up(self, shapes: Sequence[Shape]) -> None:

@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from engines.base import EngineInfo, Failed, Finished, Picture, Shape, StepReport
-from engines.errors import EngineFault, Incompatible, Poison
+from engines.base import EngineInfo, Failed, Finished, Memory, Picture, Shape, StepReport
+from engines.errors import EngineFault, Incompatible, OutOfMemory, Poison
 from engines.request import IMAGE_TO_IMAGE, IMAGE_TO_VIDEO, TEXT_TO_IMAGE, TEXT_TO_VIDEO, Request
 from engines.roster import Roster, Seat
+
+MIB = 1_048_576
 
 Hook = Callable[[Sequence[Request]], None]
 """Called before each step with the requests in it; what it raises is what the step raises. Poison fails one request."""
@@ -43,6 +45,12 @@ class NoopOptions:
     """Chance that a step fails one of its requests in a way that another try may not."""
     leak_mb: int = 0
     """Memory that each finished request leaves behind (MiB)."""
+    device_mb: int = 0
+    """Memory of the device that it pretends to have (MiB); 0: it does not tell, and has no end of it."""
+    model_mb: int = 0
+    """What the model takes of it."""
+    row_mb: int = 0
+    """What each row takes while it runs: a picture."""
 
 
 class NoopEngine:
@@ -65,6 +73,7 @@ class NoopEngine:
         self._roster = Roster(clock)
         self._costs: dict[str, tuple[float, float]] = {}
         self._leaked: list[bytes] = []
+        self._peak_rows = 0
 
     @property
     def info(self) -> EngineInfo:
@@ -97,6 +106,7 @@ class NoopEngine:
         failed = self._run_hook()
         if not self._roster.size:
             return StepReport(failed=failed)
+        self._take_room()
         self._sleep(_step_s([self._costs[seat.request.id] for seat in self._roster.seated]))
         progress, rows = self._roster.advance(), self._roster.rows
         step_s = self._clock() - start
@@ -108,9 +118,14 @@ class NoopEngine:
         self._costs.pop(request_id, None)
         return self._roster.leave(request_id) is not None
 
-    def peak_bytes(self) -> int | None:
-        """There is no device."""
-        return None
+    def memory(self) -> Memory | None:
+        """As pretended."""
+        options = self._options
+        if not options.device_mb:
+            return None
+        peak, self._peak_rows = self._peak_rows, 0
+        model = options.model_mb * MIB
+        return Memory(options.device_mb * MIB, model, model + peak * options.row_mb * MIB)
 
     def warm_up(self, shapes: Sequence[Shape]) -> None:
         """Nothing to warm."""
@@ -118,6 +133,12 @@ class NoopEngine:
     def close(self) -> None:
         self._roster.clear()
         self._costs.clear()
+
+    def _take_room(self) -> None:
+        options, rows = self._options, self._roster.rows
+        if options.device_mb and options.model_mb + options.row_mb * rows > options.device_mb:
+            raise OutOfMemory(rows)
+        self._peak_rows = max(self._peak_rows, rows)
 
     def _run_hook(self) -> list[Failed]:
         if self._hook is None:
@@ -145,7 +166,7 @@ class NoopEngine:
         request, options = seat.request, self._options
         del self._costs[request.id]
         if options.leak_mb:
-            self._leaked.append(b"\x01" * (options.leak_mb * 1_048_576))  # ones: zeros would take no memory
+            self._leaked.append(b"\x01" * (options.leak_mb * MIB))  # ones: zeros would take no memory
         size = (request.height, request.width) if options.full_size else (options.side, options.side)
         images = [flat(request.seed + i, *size) for i in range(request.count) for _ in range(request.frames)]
         return self._roster.finish(seat, images)

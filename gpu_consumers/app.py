@@ -158,7 +158,7 @@ class Worker:
     def _report(self, now: float) -> WorkerReport | None:
         if not self.consumer.settled.is_set():
             return None
-        loaded = [ref for ref in self.engine.loaded if ref in self._models]
+        loaded, memory = [ref for ref in self.engine.loaded if ref in self._models], self.engine.memory
         return WorkerReport(
             worker=self.name,
             pool=self._settings.worker.pool,
@@ -173,6 +173,8 @@ class Worker:
             squeezed=self.hands.squeezes.report(),
             device=self.hands.ran.device,
             ran=self.hands.ran.take(),
+            memory_bytes=memory.whole if memory else None,
+            held_bytes=memory.used if memory else 0,
         )
 
 

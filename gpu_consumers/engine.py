@@ -10,6 +10,7 @@ from functools import partial
 from typing import Protocol
 
 from contracts.errors import ErrorCode
+from engines import Memory
 from gpu_consumers.frames import Abort, Drop, Hello, Order, Outgrown, Report, Run, Started, Stepped, Through, Told, Warmed
 from gpu_consumers.leak import Bounds
 from gpu_consumers.life import Life
@@ -89,6 +90,8 @@ class EngineProcess:
         """Processes replaced because they had grown too large."""
         self.loaded: list[str] = []
         """name@version of the models it holds."""
+        self.memory: Memory | None = None
+        """Of its device, as it was when a run began last; None: nothing ran, or it does not tell."""
 
     @property
     def pid(self) -> int | None:
@@ -140,6 +143,7 @@ class EngineProcess:
             await life.run(partial(self._hear, life), busy=lambda: bool(self._orders))
         finally:
             self._life, self.loaded = None, []
+            self.memory = self.memory and self.memory._replace(used=0)
             await life.end()
 
     def _bury(self, life: Life) -> None:
@@ -190,7 +194,7 @@ class EngineProcess:
     def _hear_started(self, report: Started) -> None:
         self._pauses = 0
         self._orders.began(report.run)
-        self.loaded = report.loaded
+        self.loaded, self.memory = report.loaded, report.memory
         self._listener.started(report)
 
     def _hear_told(self, report: Told) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from contracts.errors import Code
+from engines import Memory
 
 LENGTH = struct.Struct("<I")
 BROKEN = 3
@@ -90,6 +91,8 @@ class Started(Struct, frozen=True, kw_only=True, array_like=True, tag="started")
     places: list[int]
     loaded: list[str]
     """name@version of every model held now."""
+    memory: Memory | None = None
+    """Of the device, with these in it; None: it does not tell."""
 
 
 class Warmed(Struct, frozen=True, kw_only=True, array_like=True, tag="warmed"):
@@ -118,7 +121,9 @@ class Timed(Struct, frozen=True, kw_only=True, array_like=True):
     device: str
     """Device class."""
     memory_bytes: int | None
-    """Of the device at the peak; None: it does not tell."""
+    """As in `contracts.work.Ran`."""
+    model_bytes: int | None = None
+    """Likewise."""
 
 
 class Through(Struct, frozen=True, kw_only=True, array_like=True, tag="through"):

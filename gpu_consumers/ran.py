@@ -39,6 +39,7 @@ class Runs:
                 load_s=round(timed.load_s, 6),
                 cold=timed.cold,
                 memory_bytes=timed.memory_bytes,
+                model_bytes=timed.model_bytes,
             )
         )
 

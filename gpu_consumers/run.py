@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from engines import Engine, EngineBroken, EngineError, EngineFault, Failed, OutOfMemory, Poison, Request, StepReport, Unsupported
 
@@ -10,14 +10,16 @@ from engines import Engine, EngineBroken, EngineError, EngineFault, Failed, OutO
 class BatchRun:
     """Call `step` until `over`; each request comes out once, finished or failed, unless it is cancelled."""
 
-    def __init__(self, engine: Engine, requests: Sequence[Request]) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, requests: Sequence[Request], make_room: Callable[[], bool] = lambda: False) -> None:
+        """`make_room`: lets others go that are on the device; whether there were any."""
+        self._engine, self._make_room = engine, make_room
         self._waiting: list[list[Request]] = [list(requests)] if requests else []
         self._active: dict[str, Request] = {}
         self.squeezed: list[str] = []
         """Ids of the last requests that did not fit the device at once."""
         self.halved = False
-        """Whether it went on in parts."""
+
+    """Whether anything was begun again: it went on in parts, for one."""
 
     @property
     def over(self) -> bool:
@@ -88,11 +90,15 @@ class BatchRun:
         return self._halve(self._empty_engine(), error)
 
     def _halve(self, group: list[Request], error: Exception) -> StepReport:
+        self.halved = True
         if isinstance(error, OutOfMemory):
+            # A batch is run in halves first: a model that is let go has to be loaded again.
+            if len(group) == 1 and self._make_room():
+                self._wait(group)
+                return StepReport()
             self.squeezed = [request.id for request in group]
         if len(group) == 1:
             return StepReport(failed=[Failed(request_id=group[0].id, error=_known(error))])
-        self.halved = True
         middle = (len(group) + 1) // 2
         self._wait(group[middle:])
         self._wait(group[:middle])

@@ -20,6 +20,8 @@ class Taken(NamedTuple):
     """What loading its model took; 0: it was there."""
     cold: bool
     """Whether nothing of this size has run in it: the first such run chooses kernels and reserves memory."""
+    model_bytes: int | None = None
+    """What its model takes of the device; None: the device does not tell."""
 
 
 class Shelf:
@@ -28,6 +30,7 @@ class Shelf:
     def __init__(self, load: Load) -> None:
         self._load = load
         self._engines: dict[str, Engine] = {}
+        self._bytes: dict[str, int | None] = {}
         self._sizes: dict[str, set[tuple[Any, ...]]] = {}
         self.taken = Taken(0.0, cold=True)
         """Of the engine taken last."""
@@ -45,7 +48,7 @@ class Shelf:
             engine = self._loaded(order)
             load_s = time.perf_counter() - began
         self._engines[order.model] = engine
-        self.taken = Taken(load_s, cold=self._new_size(order))
+        self.taken = Taken(load_s, cold=self._new_size(order), model_bytes=self._bytes.get(order.model))
         return engine
 
     def _new_size(self, order: Run) -> bool:
@@ -57,12 +60,27 @@ class Shelf:
 
     def _loaded(self, order: Run) -> Engine:
         try:
-            return self._load(order.engine, order.path, order.options)
+            return self._weighed(order)
         except OutOfMemory:
             if not self._engines:
                 raise
         self.clear()
-        return self._load(order.engine, order.path, order.options)
+        return self._weighed(order)
+
+    def _weighed(self, order: Run) -> Engine:
+        before = max((memory.used for one in self._engines.values() if (memory := one.memory())), default=0)
+        engine = self._load(order.engine, order.path, order.options)
+        memory = engine.memory()
+        self._bytes[order.model] = None if memory is None else max(0, memory.used - before)
+        return engine
+
+    def keep_only(self, model: str) -> bool:
+        """Let all other models go. Whether there were any."""
+        others = [one for one in self._engines if one != model]
+        for one in others:
+            self._engines.pop(one).close()
+            self._sizes.pop(one, None)
+        return bool(others)
 
     def clear(self) -> None:
         """Free the device."""

@@ -20,7 +20,8 @@ class Stopwatch:
         self._engine, self._taken, self._places = engine, taken, list(places)
         self._seconds = 0.0
         self._spoilt = not places
-        engine.peak_bytes()  # of this run from here on
+        self.memory = engine.memory()
+        """Of the device before the run; the peak is this run's from here on."""
 
     def step(self, step: Callable[[], T]) -> T:
         """Take a step on the clock."""
@@ -38,11 +39,15 @@ class Stopwatch:
         """What it took; None if that says nothing of other runs."""
         if self._spoilt:
             return None
+        memory, model = self._engine.memory(), self._taken.model_bytes
+        above = None if memory is None or self.memory is None else max(0, memory.peak - self.memory.used)
         return Timed(
             places=self._places,
             seconds=self._seconds,
             load_s=self._taken.load_s,
             cold=self._taken.cold,
             device=self._engine.info.device,
-            memory_bytes=self._engine.peak_bytes(),
+            # Of other models that are held nothing: they may be gone the next time, and others there.
+            memory_bytes=None if above is None or model is None else model + above,
+            model_bytes=model,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from contracts.errors import ErrorCode
 from contracts.events import Inputs
@@ -92,9 +93,9 @@ class Runner:
         self._say(order, [_failed(p, known.code, message, retryable=True) for p in places], over=True)
 
     def _step_through(self, order: Run, places: list[int], engine: Engine) -> None:
-        batch = BatchRun(engine, [request_of(p, order.tasks[p]) for p in places])
+        batch = BatchRun(engine, [request_of(p, order.tasks[p]) for p in places], partial(self._shelf.keep_only, order.model))
         watch = Stopwatch(engine, self._shelf.taken, places)
-        self._send(pack(Started(run=order.run, at=time.time(), places=places, loaded=self._shelf.models)))
+        self._send(pack(Started(run=order.run, at=time.time(), places=places, loaded=self._shelf.models, memory=watch.memory)))
         try:
             self._steps(order, batch, watch)
         except EngineBroken as error:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from engines.base import Memory
 from engines.diffusers.networks import Network
 from engines.errors import OutOfMemory
 from engines.stepwise import Array, Conditioning
@@ -92,12 +93,15 @@ class TorchBackend:
         found: list[bool] = torch.isfinite(x).flatten(1).all(1).tolist()
         return found
 
-    def peak_bytes(self) -> int | None:
+    def memory(self) -> Memory | None:
+        """What tensors take. The allocator's cache counts as free: it is let go before memory is said to be out."""
         if self._device.type != "cuda":
             return None
+        free, _ = torch.cuda.mem_get_info(self._device)
+        whole = free + torch.cuda.memory_reserved(self._device)
         peak = torch.cuda.max_memory_allocated(self._device)
         torch.cuda.reset_peak_memory_stats(self._device)
-        return peak
+        return Memory(whole, torch.cuda.memory_allocated(self._device), peak)
 
     def close(self) -> None:
         self._network = None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from engines.base import Memory
 from engines.folder import ModelFolder
 from engines.onnx.sessions import DECODER, ENCODER, TEXT, TRANSFORMER, Graphs
 from engines.onnx.tokens import Tokens
@@ -64,7 +65,7 @@ class OnnxBackend:
         found: list[bool] = np.isfinite(x).reshape(len(x), -1).all(axis=1).tolist()
         return found
 
-    def peak_bytes(self) -> int | None:
+    def memory(self) -> Memory | None:
         return None  # onnxruntime tells nobody
 
     def close(self) -> None:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from engines.base import Memory
+
 Array = Any
 Conditioning = Mapping[str, Array]
 """One prompt's text embeddings by input name, each with a leading axis of 1."""
@@ -64,7 +66,7 @@ class Backend(Protocol):
         """For each row, whether all its numbers are finite. Waits until the device is done."""
         ...
 
-    def peak_bytes(self) -> int | None:
+    def memory(self) -> Memory | None:
         """See engines.base.Engine."""
         ...
 

@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from engines import samplers
-from engines.base import EngineInfo, Failed, Finished, Picture, Shape, StepReport
+from engines.base import EngineInfo, Failed, Finished, Memory, Picture, Shape, StepReport
 from engines.errors import Incompatible, Unsupported
 from engines.request import Request
 from engines.roster import Roster, Seat
@@ -108,8 +108,8 @@ class StepwiseEngine:
         self._running.keep(self._roster)
         return left
 
-    def peak_bytes(self) -> int | None:
-        return self._backend.peak_bytes()
+    def memory(self) -> Memory | None:
+        return self._backend.memory()
 
     def warm_up(self, shapes: Sequence[Shape]) -> None:
         warm_up(self, shapes)

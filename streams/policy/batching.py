@@ -20,10 +20,11 @@ from streams.policy.affinity import Takers, takers
 from streams.policy.bill import Bill, Predicted, Prices
 from streams.policy.company import Company
 from streams.policy.cost import Costs
-from streams.policy.fill import Caps, fill
+from streams.policy.fill import MISFITS, Caps, Limit, fill
 from streams.policy.floor import Floor
 from streams.policy.foresight import Foresight
 from streams.policy.holding import Holding
+from streams.policy.memory import Fit
 from streams.policy.overflow import Overflow
 from streams.policy.rush import Rush
 from streams.policy.shares import Weight, equal
@@ -58,6 +59,7 @@ class Scheduler(Holding):
         super().__init__(weight, overflow or Overflow(), Foresight(caps, costs, weight))
         self.caps = caps
         self.workers = Workers()
+        self.fit = Fit(costs, self.workers)
         self.floor = floor or Floor()
         self._costs = costs
         self._batch_wait_s = batch_wait_s
@@ -81,23 +83,17 @@ class Scheduler(Holding):
         self._company_until = self._next_free = None
         free, held_back = list(self.workers.free(now)), list[Waiting]()
         try:
-            while free:
-                able = self._takers(free, now)
-                turn = self._turn(able, now)
-                if turn is None:
-                    break
-                worker = _best(able[turn.job.head.model], turn.job.head.model)
+            while (found := self._next(free, held_back, now)) is not None:
+                turn, worker, able = found
                 if not self._may_find_company(turn.job, worker, able, now):
                     return self._take(turn, worker, now)
                 # The worker is kept for it meanwhile: a less important job must not slip in front.
-                self.window.hide(turn.job)
-                held_back.append(turn.job)
+                self._hold_back(turn.job, held_back)
                 free.remove(worker)
             self._next_free = self.workers.next_free(now) if len(self.window) else None
             return None
         finally:
-            for job in held_back:
-                self.window.show(job)
+            self._let_go(held_back)
 
     def wake_at(self) -> float | None:
         """When to ask again though nothing happened."""
@@ -146,7 +142,36 @@ class Scheduler(Holding):
 
     def could_run(self, now: float) -> bool:
         """Whether a free worker and a job for it are both here: true for long means that the caller is stuck."""
-        return self._turn(self._takers(self.workers.free(now), now), now) is not None
+        held_back = list[Waiting]()
+        try:
+            return self._next(self.workers.free(now), held_back, now) is not None
+        finally:
+            self._let_go(held_back)
+
+    def _next(self, free: Sequence[Worker], held_back: list[Waiting], now: float) -> tuple[Turn, Worker, Takers] | None:
+        """Who goes next, and where; jobs left for a worker with more memory are held back until the decision is made."""
+        able = self._takers(free, now)
+        passed: list[str] = []
+        while (turn := self._turn(able, now)) is not None:
+            model = turn.job.head.model
+            worker = _best(able[model], model)
+            if self.fit.has_room(turn.job, worker):
+                return turn, worker, able
+            if roomy := self.fit.choose(turn.job, able[model], free):
+                return turn, _best(roomy, model), able
+            self._hold_back(turn.job, held_back)
+            passed.append(model)
+            if passed.count(model) >= MISFITS:
+                able = {other: several for other, several in able.items() if other != model}
+        return None
+
+    def _hold_back(self, job: Waiting, held_back: list[Waiting]) -> None:
+        self.window.hide(job)
+        held_back.append(job)
+
+    def _let_go(self, held_back: Sequence[Waiting]) -> None:
+        for job in held_back:
+            self.window.show(job)
 
     def _turn(self, able: Container[str], now: float) -> Turn | None:
         """Whose turn it is of those whose model a free worker can run."""
@@ -157,15 +182,16 @@ class Scheduler(Holding):
         return self._costs is not None and self._rush.on(self.window, self.workers.count(), now)
 
     def _takers(self, free: Sequence[Worker], now: float) -> Takers:
-        return takers(free, self.window, self.workers, self._costs, now)
+        return self.fit.with_strays(takers(free, self.window, self.workers, self._costs, now), free, self.window)
 
-    def _limit(self, lead: Waiting, worker: Worker, now: float) -> float:
-        return min(self.caps.limit(lead.head), worker.limit(lead.head.batch_key, now))
+    def _limit(self, lead: Waiting, worker: Worker, now: float) -> Limit:
+        weight = min(self.caps.limit(lead.head), worker.limit(lead.head.batch_key, now))
+        return Limit(weight, self.fit.rows(lead, worker))
 
     def _may_find_company(self, lead: Waiting, worker: Worker, able: Takers, now: float) -> bool:
         """Whether the only job of its key waits a little: for an idle worker, as a busy one gives it that time anyway."""
         until = lead.arrived + self._batch_wait_s
-        if worker.outstanding or now >= until or self._limit(lead, worker, now) < lead.weight + 1:
+        if worker.outstanding or now >= until or not self._limit(lead, worker, now).has_room_beside(lead):
             return False
         if self.window.alike(lead.key) > 1:
             return False
@@ -191,9 +217,9 @@ class Scheduler(Holding):
         shares = self.window.shares[lead.tier]
         shares.turn(turn.share)
         take(lead)
-        shares.expect(bill.seconds * limit / lead.weight)
+        shares.expect(bill.seconds * limit.like(lead))
         jobs = [lead]
-        if limit > lead.weight and bill.pays():
+        if limit.weight > lead.weight and bill.pays():
             jobs = fill(lead, self.window, limit, now, take=take, in_time=bill.in_time, by_slack=turn.by_slack)
         self._ran(jobs, bill.seconds, now)
         self.floor.served(lead.tier, bill.seconds, self.window.jobs, out_of_turn=turn.out_of_turn)

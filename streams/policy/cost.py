@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from math import ceil, inf
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
@@ -34,6 +35,26 @@ class Work(NamedTuple):
         return Work(self.pixels, self.rows * jobs, self.steps, self.row_steps * jobs)
 
 
+class Memory(NamedTuple):
+    """What batches of one key take of a device's memory at the peak (bytes), with a margin for what a prediction errs by."""
+
+    model: float
+    """With nothing running."""
+    base: float
+    """Of any batch, on top."""
+    row: float
+    """Of each row, on top."""
+
+    def of(self, rows: int) -> int:
+        """What so many rows take, the model included."""
+        return ceil(self.model + self.base + self.row * rows)
+
+    def rows(self, room: float) -> float:
+        """How many rows so much memory beside the model has room for."""
+        left = room - self.base
+        return left / self.row if self.row and left >= 0 else (inf if left >= 0 else 0.0)
+
+
 class Estimate(NamedTuple):
     """A prediction."""
 
@@ -42,7 +63,7 @@ class Estimate(NamedTuple):
     error: float
     """Four of five runs take between seconds ÷ (1 + error) and seconds × (1 + error)."""
     memory_bytes: int | None
-    """At the peak, the model included; None: nobody measured any."""
+    """At the peak, the model included, with a margin; None: nobody measured any."""
 
     def interval(self) -> tuple[float, float]:
         """Where four of five runs end (seconds)."""
@@ -67,6 +88,10 @@ class Costs(Protocol):
 
     def load_s(self, model: str, device: str = "") -> float:
         """What it costs to load the model (seconds)."""
+        ...
+
+    def memory(self, model: str, key: str, device: str = "") -> Memory | None:
+        """What batches of this key take of the device, as measured there or else on others; None: nobody measured any."""
         ...
 
     def learn(self, run: Ran) -> Checked | None:

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from math import ceil, exp, log
 from statistics import median
 
-import numpy as np
-
 from contracts.work import LearnedCost, Measured, Ran
-from streams.policy.cost import Checked, Estimate, Work, work_in
-from streams.policy.cost_fit import Line, Point, fit, non_negative
+from streams.policy.cost import Checked, Estimate, Memory, Work, work_in
+from streams.policy.cost_fit import Line, Point, fit
+from streams.policy.cost_memory import memory_of
 
 KEPT = 12
 """Runs of a size: enough for a median that two wild ones do not move, few enough to forget a slow hour."""
@@ -68,14 +67,13 @@ class KeyCost:
         self._sizes: dict[int, deque[Measured]] = {}
         self._ratios: deque[float] = deque(maxlen=JUDGED)
         self._error = SEED_ERROR
-        self._memory: tuple[float, float] | None = None
+        self.memory: Memory | None = None
         self._fresh = 0
         """Runs since the line was fitted."""
 
     def estimate(self, work: Work) -> Estimate:
         """A prediction."""
-        memory = None if self._memory is None else ceil(self._memory[0] + self._memory[1] * work.rows)
-        return Estimate(self._line.seconds(work), self._error, memory)
+        return Estimate(self._line.seconds(work), self._error, self.memory and self.memory.of(work.rows))
 
     def learn(self, run: Ran) -> Checked:
         """A run with the model loaded and the shape prepared."""
@@ -150,7 +148,7 @@ class KeyCost:
         start = self._seed.scaled(median([1.0] * PRIOR_VOTES + ratios)) if runs else self._seed
         self._line = fit([*map(self._point, runs), *_made_up(start, runs)], start) if runs else start
         self._error = _error(self._ratios)
-        self._memory = _memory([(run.rows, run.memory_bytes) for run in runs if run.memory_bytes])
+        self.memory = memory_of(runs)
 
     def _point(self, run: Measured) -> Point:
         weight = max(LEAST_WEIGHT, 0.5 ** ((self.runs - run.number) / HALF_LIFE))
@@ -165,6 +163,7 @@ def _measured(run: Ran, number: int) -> Measured:
         row_steps=run.row_steps,
         seconds=run.seconds,
         memory_bytes=run.memory_bytes,
+        model_bytes=run.model_bytes,
     )
 
 
@@ -187,14 +186,3 @@ def _error(ratios: Sequence[float]) -> float:
     if rank > len(off):
         return max(SEED_ERROR, exp(off[-1]) - 1) if off else SEED_ERROR
     return max(LEAST_ERROR, exp(off[rank - 1]) - 1)
-
-
-def _memory(peaks: Sequence[tuple[int, int]]) -> tuple[float, float] | None:
-    """A line above all peaks, by rows."""
-    if not peaks:
-        return None
-    rows, bytes_ = np.array(peaks, dtype=np.float64).T
-    features = np.stack([np.ones_like(rows), rows], axis=1)
-    found = non_negative(features / bytes_[:, None], np.ones_like(rows), np.ones_like(rows))
-    above = float(np.max(bytes_ / np.maximum(features @ found, 1.0)))
-    return float(found[0]) * above, float(found[1]) * above

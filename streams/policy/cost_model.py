@@ -7,7 +7,7 @@ from statistics import median
 
 from contracts.catalog import Catalog, Cost
 from contracts.work import LearnedCost, Ran
-from streams.policy.cost import Checked, Estimate, Work, work_in
+from streams.policy.cost import Checked, Estimate, Memory, Work, work_in
 from streams.policy.cost_fit import Line
 from streams.policy.cost_key import SEED_ERROR, KeyCost
 from streams.policy.recall import Recall
@@ -37,6 +37,8 @@ class CostModel:
     def __init__(self, catalog: Catalog) -> None:
         self._specs = {spec.ref: spec for spec in catalog.models}
         self._keys: Recall[tuple[str, str], KeyCost | None] = Recall(KEYS)
+        self._memory: Recall[str, Memory | None] = Recall(KEYS)
+        """By batch key, on the device class that told last: so others know what does not fit them before it has run there."""
         self._models: dict[tuple[str, str], _Model] = {}
         self._ran: dict[str, dict[str, float]] = {}
         """Model to device class to runs, of late."""
@@ -49,7 +51,14 @@ class CostModel:
         known = self._keys.get((device, key), None)
         if known is not None:
             return known.estimate(work)
-        return Estimate(self._seed(model, work.pixels, device).seconds(work), SEED_ERROR, None)
+        memory = self._memory.get(key, None)
+        seconds = self._seed(model, work.pixels, device).seconds(work)
+        return Estimate(seconds, SEED_ERROR, memory and memory.of(work.rows))
+
+    def memory(self, model: str, key: str, device: str = "") -> Memory | None:
+        """See `Costs`."""
+        known = self._keys.get((device or self.usual(model), key), None)
+        return known.memory if known is not None and known.memory is not None else self._memory.get(key, None)
 
     def measured(self, model: str, key: str, device: str = "") -> int:
         """Runs of the key that the prediction rests on; 0: only the table, and what is known of the model's other keys."""
@@ -82,7 +91,9 @@ class CostModel:
             model.loads.extend(known.start(run))
             return None
         model.ratios.append(run.seconds / self._table(run.model, run.pixels).seconds(work_in(run)))
-        return known.learn(run)
+        checked = known.learn(run)
+        self._note_memory(run.key, known)
+        return checked
 
     def changed(self, *, all: bool) -> list[LearnedCost]:
         """What was learned and is to be written down: keys that know much more than before, or all that changed."""
@@ -97,10 +108,15 @@ class CostModel:
         known = KeyCost(learned, self._seed(learned.model, learned.pixels, learned.device))
         known.restore(learned)
         self._keys[learned.device, learned.key] = known
+        self._note_memory(learned.key, known)
         self._count(learned.model, learned.device, learned.runs - (mine.runs if mine else 0))
         model, table = self._model(learned.model, learned.device), self._table(learned.model, learned.pixels)
         model.loads.extend(learned.loads)
         model.ratios.extend(run.seconds / table.seconds(work_in(run)) for run in learned.measured)
+
+    def _note_memory(self, key: str, known: KeyCost) -> None:
+        if known.memory is not None and self._memory.get(key, None) is not known.memory:
+            self._memory[key] = known.memory
 
     def _table(self, model: str, pixels: int) -> Line:
         """As the catalogue has it."""

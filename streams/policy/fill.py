@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from math import inf
+from typing import NamedTuple, Protocol
 
 from contracts.catalog import Catalog, ModelSpec
 from contracts.events import Tier
@@ -23,6 +24,25 @@ MISFITS = 16
 
 
 InTime = Callable[[Waiting], bool]
+
+
+class Limit(NamedTuple):
+    """Of a batch, with its first job in it. One job is always a batch, whatever it takes."""
+
+    weight: float
+    """In the unit of `Caps`."""
+    rows: float = inf
+    """Of a forward pass: what the worker's memory has room for."""
+
+    def like(self, lead: Waiting) -> float:
+        """How many jobs like this one."""
+        times = self.weight / lead.weight
+        return times if self.rows == inf else min(times, max(1.0, self.rows / lead.head.resolved.rows))
+
+    def has_room_beside(self, lead: Waiting) -> bool:
+        """Whether anybody may join this one."""
+        asked = lead.head.resolved
+        return self.weight >= lead.weight + 1 and (self.rows == inf or self.rows >= asked.rows + _picture(lead))
 
 
 class Caps(Protocol):
@@ -69,7 +89,7 @@ def _branches(guidance: float) -> int:
 def fill(
     lead: Waiting,
     window: Window,
-    limit: float,
+    limit: Limit,
     now: float,
     *,
     take: Callable[[Waiting], None],
@@ -81,7 +101,7 @@ def fill(
     `take` lets a job leave the window, and charges it: who has just got a job in has to wait for the others. `in_time`:
     whether nobody is late because of a job. `by_slack`: tiers whose jobs join by what is due first, whoever's turn it is.
     """
-    filling = _Filling([lead], limit - lead.weight, MAX_BATCH_BYTES - len(lead.body), in_time)
+    filling = _Filling(lead, limit, in_time)
     crowds = window.companions(lead.key)
     pressing = [crowds[tier] for tier in by_slack if tier in crowds]
     while filling.wants_more() and (job := least_slack(pressing, now)) is not None:
@@ -109,18 +129,20 @@ def _may_join(window: Window, tier: Tier, share: Share) -> bool:
 class _Filling:
     """A batch that has room."""
 
-    __slots__ = ("_in_time", "batch", "misfits", "room", "space")
+    __slots__ = ("_in_time", "_picture", "batch", "misfits", "room", "rows", "space")
 
-    def __init__(self, batch: list[Waiting], room: float, space: int, in_time: InTime) -> None:
+    def __init__(self, lead: Waiting, limit: Limit, in_time: InTime) -> None:
         self._in_time = in_time
-        self.batch = batch
-        self.room = room
-        self.space = space
+        self._picture = _picture(lead)
+        self.batch = [lead]
+        self.room = limit.weight - lead.weight
+        self.rows = inf if limit.rows == inf else limit.rows - lead.head.resolved.rows
+        self.space = MAX_BATCH_BYTES - len(lead.body)
         """Bytes."""
         self.misfits: list[tuple[Crowd, Waiting]] = []
 
     def wants_more(self) -> bool:
-        return self.room >= 1 and len(self.misfits) <= MISFITS
+        return self.room >= 1 and self.rows >= self._picture and len(self.misfits) <= MISFITS
 
     def try_in(self, job: Waiting, crowd: Crowd, take: Callable[[Waiting], None]) -> None:
         """It is taken, or out of the way until the batch is full."""
@@ -131,9 +153,20 @@ class _Filling:
             self.misfits.append((crowd, job))
 
     def _fits(self, job: Waiting) -> bool:
-        if job.weight > self.room or len(job.body) >= self.space or not self._in_time(job):
+        if job.weight > self.room or len(job.body) >= self.space or not (self._has_rows(job) and self._in_time(job)):
             return False
         self.batch.append(job)
         self.room -= job.weight
         self.space -= len(job.body) + 1
+        if self.rows != inf:
+            self.rows -= job.head.resolved.rows
         return True
+
+    def _has_rows(self, job: Waiting) -> bool:
+        return self.rows == inf or job.head.resolved.rows <= self.rows
+
+
+def _picture(lead: Waiting) -> int:
+    """Rows of one picture like this job's: with fewer left nobody is looked for."""
+    asked = lead.head.resolved
+    return asked.rows // asked.count

@@ -94,6 +94,6 @@ class Line:
         return patient if head.deadline is None else min(patient, self._start_by(job))
 
     def _sweep(self) -> None:
-        self._heap = [place for place in self._heap if place.job in self]
+        self._heap = list({place.job.name: place for place in self._heap if place.job in self}.values())
         heapify(self._heap)
         self._sweep_at = 2 * (len(self._heap) + SLACK)

@@ -13,7 +13,7 @@ SLACK = 64
 
 
 class Timers(Generic[T]):
-    """A heap of times. Items that are gone are swept out once they are the majority: memory follows what is alive."""
+    """A heap of times. What is gone, and doubles, is swept out once that is the majority: memory follows what is alive."""
 
     def __init__(self, alive: Callable[[T], bool]) -> None:
         self._alive = alive
@@ -51,6 +51,8 @@ class Timers(Generic[T]):
         heappop(self._heap)
 
     def _sweep(self) -> None:
-        self._heap = [entry for entry in self._heap if self._alive(entry[2])]
+        # One that was hidden and shown again is there several times.
+        latest_first = sorted(self._heap, key=lambda entry: entry[:2], reverse=True)
+        self._heap = list({id(entry[2]): entry for entry in latest_first if self._alive(entry[2])}.values())
         heapify(self._heap)
         self._sweep_at = 2 * (len(self._heap) + SLACK)

@@ -39,6 +39,8 @@ class ReportingWorker:
         """Where somebody else says when a batch ends: once for each that is released."""
         self.measured: list[Ran] = []
         """Runs to tell of in the next report."""
+        self.memory_bytes: int | None = None
+        """Of its device."""
         self._pool = pool
         self._topics = topics
         self._positions: dict[int, int] = {}
@@ -110,6 +112,8 @@ class ReportingWorker:
             models=self.models,
             slots=self.slots,
             ran=self.measured,
+            memory_bytes=self.memory_bytes,
+            held_bytes=500_000_000 if self.memory_bytes else 0,
         )
         self.measured = []
         await self._producer.send_and_wait(self._topics.workers, encode(report), key=self.name.encode())

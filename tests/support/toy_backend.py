@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from engines import EngineInfo, OutOfMemory
+from engines import EngineInfo, Memory, OutOfMemory
 from engines.stepwise import Array, Conditioning, Latents, Limits, StepwiseEngine, StepwiseOptions
 
 SCHEDULER = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 3.0}
@@ -68,7 +68,7 @@ class ToyBackend:
     def finite(self, x: Array) -> Sequence[bool]:
         return list(np.isfinite(x).reshape(len(x), -1).all(axis=1))
 
-    def peak_bytes(self) -> int | None:
+    def memory(self) -> Memory | None:
         return None
 
     def close(self) -> None:

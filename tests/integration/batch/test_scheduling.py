@@ -147,8 +147,11 @@ async def test_killed_schedulers_dispatch_every_job_once(bootstrap: str, topic_p
 
 
 def measured(runs: int) -> list[Ran]:
-    """Runs of one job that all took 7 seconds."""
-    run = Ran(key="noop@1/8", model="noop@1", engine="noop", device="cpu", pixels=64, rows=1, steps=4, row_steps=4, seconds=7.0)
+    """Runs of one job that all took 7 seconds, and 100 MB on top of the model."""
+    run = Ran(
+        key="noop@1/8", model="noop@1", engine="noop", device="cpu", pixels=64, rows=1, steps=4, row_steps=4, seconds=7.0,
+        memory_bytes=600_000_000, model_bytes=500_000_000,
+    )  # fmt: skip
     return [run] * runs
 
 
@@ -214,6 +217,13 @@ async def test_a_standby_goes_on_within_the_session_timeout_and_with_what_was_le
         assert time.monotonic() - killed < settings.kafka.session_timeout_s + 10
         worker.measured = measured(10)
         await eventually(lambda: knows(bootstrap, settings, runs=30), what="the standby knew of the runs before its time")
+        worker.memory_bytes, before = 750_000_000, len(worker.batches)
+        reports = await ends(bootstrap, settings)
+        await eventually(lambda: reports_done(settings, reports + 2), what="the worker said what memory it has")
+        ids = [f"later-{number}" for number in range(6)]
+        await queue(publisher, settings, ids, batch_key="noop@1/8", not_before=time.time() + 0.2)
+        await eventually(lambda: all(worker.ran[(one, 1)] for one in ids), what="all of them ran")
+        assert [len(batch.jobs) for batch in worker.batches[before:]] == [2, 2, 2]
         assert set(ran([worker]).values()) == {1}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engines.noop import MIB
 from tests.support.engine_process import HARMFUL, LONG, engine, order
 from tests.support.eventually import eventually
 
@@ -26,14 +27,16 @@ async def test_runs_are_done_in_order_and_every_job_is_told_of_with_its_files() 
 async def test_runs_are_timed_and_the_first_after_loading_is_told_apart() -> None:
     async with engine() as (process, seen):
         for run in (1, 2):
-            process.run(order(run, 3, base_s=0.25))
+            process.run(order(run, 3, base_s=0.25, device_mb=100, model_mb=40, row_mb=5))
         await eventually(lambda: seen.over(2))
         first, second = seen.timed[1], seen.timed[2]
         assert first is not None
         assert second is not None
         assert first.load_s > 0
         assert first.cold
-        assert (second.load_s, second.cold, second.places, second.memory_bytes) == (0.0, False, [0, 1, 2], None)
+        assert (second.load_s, second.cold, second.places) == (0.0, False, [0, 1, 2])
+        assert (second.memory_bytes, second.model_bytes) == (70 * MIB, 40 * MIB)
+        assert process.memory == (100 * MIB, 40 * MIB, 40 * MIB)
         assert 0.25 <= second.seconds < 2.5
 
 

@@ -69,6 +69,22 @@ def test_one_request_too_large_for_the_device_fails_alone_and_may_be_retried() -
     assert sorted(finished) == list("01245")
 
 
+def test_for_one_request_too_large_for_the_device_others_there_are_let_go() -> None:
+    others = ["another model"]
+
+    def device(inside: Sequence[Request]) -> None:
+        if len(inside) > (0 if others else 1):
+            raise OutOfMemory(len(inside))
+
+    def make_room() -> bool:
+        return bool(others and others.pop())
+
+    run = BatchRun(engine(device), requests(3), make_room)
+    finished, failed = through(run)
+    assert (sorted(finished), failed, others) == (list("012"), {}, [])
+    assert run.squeezed == list("01"), "what was too much for a batch is known"
+
+
 @pytest.mark.parametrize("named", [True, False], ids=["poison names its request", "a fault names nobody"])
 def test_one_bad_request_never_fails_its_neighbours(named: bool) -> None:
     def broken(inside: Sequence[Request]) -> None:

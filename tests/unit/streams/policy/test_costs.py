@@ -15,13 +15,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from contracts.work import LearnedCost, Ran
-from streams.policy import cost_fit, cost_key, cost_model
+from streams.policy import cost_fit, cost_key, cost_memory, cost_model
 from streams.policy.cost import Work, batch_gain
 from streams.policy.cost_fit import Line
 from streams.policy.cost_model import CostModel
 from tests.support.bad_jobs import USED
 
 KEY, MODEL = "scenes@1/text-to-image/128x128x1", "scenes@1"
+MODEL_BYTES = 5_000_000_000
 ONE = Work(16384, 2, 20, 40)
 STEEP = Line(0.2, 0.015, 0.004)
 quick = settings(max_examples=25, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
@@ -189,11 +190,58 @@ def memory_is_told_above_every_peak() -> None:
     peaks: dict[int, int] = {}
     for work in mixed(dice, 40):
         peaks[work.rows] = max(peaks.get(work.rows, 0), int(5e9 + work.rows * 3e8 * dice.uniform(0.9, 1.1)))
-        model.learn(ran(work, 1.0, memory_bytes=peaks[work.rows]))
+        model.learn(ran(work, 1.0, memory_bytes=peaks[work.rows], model_bytes=MODEL_BYTES))
     say = {rows: model.estimate(MODEL, KEY, Work(16384, rows, 20, 20 * rows)).memory_bytes or 0 for rows in (2, 4, 8, 16, 32)}
     assert all(peak <= say[rows] <= 1.3 * peak for rows, peak in peaks.items())
     assert all(less < more for less, more in pairwise(say.values()))
     assert say[32] == pytest.approx(5e9 + 32 * 3e8, rel=0.25), "of a batch that never ran"
+
+
+def memory(rows: int, *, times: int = 1, base: float = 0.0, model: CostModel | None = None, **changes: Any) -> CostModel:
+    """Runs that take so much for any batch, and 300 MB for each row."""
+    model = model or CostModel(USED)
+    for _ in range(times):
+        took = MODEL_BYTES + int(base + rows * 3e8)
+        run = {"memory_bytes": took, "model_bytes": MODEL_BYTES, **changes}
+        model.learn(ran(Work(16384, rows, 20, 20 * rows), 1.0, **run))
+    return model
+
+
+def of_rows(model: CostModel, rows: int, device: str = "cpu") -> float:
+    told = model.memory(MODEL, KEY, device)
+    assert told is not None
+    return told.of(rows) - MODEL_BYTES
+
+
+def of_one_size_memory_is_told_in_proportion_to_rows_on_top_of_the_model() -> None:
+    assert of_rows(memory(2, times=5), 16) == pytest.approx(16 * 3e8, rel=0.15)
+
+
+def what_a_batch_takes_whatever_its_rows_is_told_apart_by_a_second_size() -> None:
+    model = memory(4, times=2, base=2e9, model=memory(2, times=6, base=2e9))
+    assert of_rows(model, 32) == pytest.approx(2e9 + 32 * 3e8, rel=0.15)
+
+
+def one_wild_peak_moves_no_limit() -> None:
+    model = memory(2, times=6)
+    for rows in (2, 64):
+        memory(rows, model=model, memory_bytes=MODEL_BYTES + int(20 * rows * 3e8))
+    memory(4, times=12, model=model)
+    assert of_rows(model, 16) == pytest.approx(16 * 3e8, rel=0.3)
+
+
+def a_device_class_that_ran_nothing_is_told_what_others_took() -> None:
+    model = memory(2, times=3)
+    assert of_rows(model, 2, "small") == of_rows(model, 2)
+    assert model.estimate(MODEL, KEY, ONE, "small").memory_bytes == model.estimate(MODEL, KEY, ONE, "cpu").memory_bytes
+    assert CostModel(USED).memory(MODEL, KEY, "small") is None
+
+
+def what_memory_was_taken_is_restored_elsewhere() -> None:
+    (learned,) = memory(2, times=3).changed(all=True)
+    heir = CostModel(USED)
+    heir.restore(msgspec.json.decode(msgspec.json.encode(learned), type=LearnedCost))
+    assert of_rows(heir, 8, "small") == pytest.approx(8 * 3e8, rel=0.15)
 
 
 def the_usual_device_is_the_one_of_late() -> None:
@@ -265,7 +313,16 @@ CHECKS: dict[Callable[[], None], dict[str, Patch]] = {
         "never": setting(cost_key, GROWN=inf),
     },
     whether_batching_pays_is_learned: {"only the table knows": setting(cost_key, fit=lambda _, start: start)},
-    memory_is_told_above_every_peak: {"below some": setting(cost_key, ceil=lambda peak: int(0.8 * peak))},
+    memory_is_told_above_every_peak: {"below some": setting(cost_memory, MARGIN=0.8)},
+    of_one_size_memory_is_told_in_proportion_to_rows_on_top_of_the_model: {
+        "the model in proportion, too": setting(cost_memory, _line=lambda told: (0.0, (told[0][1] + MODEL_BYTES) / told[0][0])),
+    },
+    what_a_batch_takes_whatever_its_rows_is_told_apart_by_a_second_size: {
+        "always in proportion": setting(cost_memory, _line=lambda told: (0.0, told[0][1] / told[0][0])),
+    },
+    one_wild_peak_moves_no_limit: {"above all": setting(cost_memory, COVER=1.0)},
+    a_device_class_that_ran_nothing_is_told_what_others_took: {"nobody": setting(CostModel, _note_memory=lambda *_: None)},
+    what_memory_was_taken_is_restored_elsewhere: {"nothing is": setting(CostModel, restore=blind)},
     the_usual_device_is_the_one_of_late: {"none": setting(CostModel, _count=lambda *_: None)},
     keys_without_end_do_not_fill_the_memory: {"they do": setting(cost_model, KEYS=1000)},
 }

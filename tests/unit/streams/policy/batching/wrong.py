@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 from contracts.events import TIERS, Tier
 from streams.policy.batching import Scheduler
 from streams.policy.crowd import Crowd
+from streams.policy.fill import Limit
 from streams.policy.overflow import Overflow
 from streams.policy.turn import Turn, first
 from streams.policy.waiting import Formed, Waiting
@@ -196,18 +197,18 @@ class Mixed(Waiting, frozen=True, kw_only=True, eq=False):
 class ForgetsMemory(Scheduler):
     """Fills batches on a device that ran out of memory as if nothing had happened."""
 
-    def _limit(self, lead: Waiting, worker: Worker, now: float) -> float:
+    def _limit(self, lead: Waiting, worker: Worker, now: float) -> Limit:
         del worker, now
-        return self.caps.limit(lead.head)
+        return Limit(self.caps.limit(lead.head))
 
 
 class NeverRecovers(Scheduler):
     """Keeps batches small for ever."""
 
-    def _limit(self, lead: Waiting, worker: Worker, now: float) -> float:
+    def _limit(self, lead: Waiting, worker: Worker, now: float) -> Limit:
         del now
         squeezed = worker.report.squeezed.get(lead.head.batch_key)
-        return min(self.caps.limit(lead.head), squeezed.weight / 2 if squeezed else CAP)
+        return Limit(min(self.caps.limit(lead.head), squeezed.weight / 2 if squeezed else CAP))
 
 
 class LetsAllIn(Scheduler):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from contracts.catalog import Catalog, Cost, ModelSpec
 from contracts.work import QueuedHead, Ran, Resolved, WorkerReport
 from streams.policy.batching import Scheduler
@@ -44,36 +46,55 @@ class Pool:
         self._made = 0
         self._ends: dict[int, int] = {}
 
-    def measure(self, model: str, *, times: int = 40) -> None:
-        """Runs of single jobs that take just as long as predicted."""
+    def measure(self, model: str, *, times: int = 40, model_bytes: int | None = None, row_bytes: int = 0) -> None:
+        """Runs of single jobs that take just as long as predicted, and this much memory."""
         work = work_of(SHAPE)
+        memory = None if model_bytes is None else model_bytes + work.rows * row_bytes
         for _ in range(times):
             seconds = self.costs.estimate(model, model, work).seconds
             self.costs.learn(
                 Ran(key=model, model=model, engine="noop", device="", pixels=work.pixels, rows=work.rows, steps=work.steps,
-                    row_steps=work.row_steps, seconds=seconds)
+                    row_steps=work.row_steps, seconds=seconds, memory_bytes=memory, model_bytes=model_bytes)
             )  # fmt: skip
 
-    def report(self, worker: int, *, held: Sequence[str], finished: int = 0) -> None:
-        """A worker says what it holds and how far it is."""
+    def report(
+        self,
+        worker: int,
+        *,
+        held: Sequence[str],
+        finished: int = 0,
+        memory: int | None = None,
+        held_bytes: int = 0,
+        slots: int = 2,
+    ) -> None:
+        """A worker says what it holds and how far it is, and what memory it has."""
         self._ends.setdefault(worker, 0)
         self.scheduler.ended(worker, self._ends[worker])
         report = WorkerReport(
             worker=f"w{worker}", pool="default", at=self.now, generation=1, positions={worker: finished},
             models=[*held, *(model for model in self.models if model not in held)], held=list(held),
+            memory_bytes=memory, held_bytes=held_bytes, slots=slots,
         )  # fmt: skip
         self.scheduler.report(report, self.now)
 
     def add(
-        self, model: str, count: int = 1, tier: Tier = "ordinary", *, ttl_s: float | None = None, tenant: str = "acme"
+        self,
+        model: str,
+        count: int = 1,
+        tier: Tier = "ordinary",
+        *,
+        ttl_s: float | None = None,
+        tenant: str = "acme",
+        pictures: int = 1,
     ) -> None:
         """Jobs come."""
         for _ in range(count):
             self._made += 1
             name = f"job-{self._made}"
             price = self.costs.estimate(model, model, work_of(SHAPE)).seconds
+            shape = replace(SHAPE, count=pictures)
             head = QueuedHead(
-                id=name, tenant=tenant, tier=tier, model=model, engine="noop", batch_key=model, price_s=price, resolved=SHAPE,
+                id=name, tenant=tenant, tier=tier, model=model, engine="noop", batch_key=model, price_s=price, resolved=shape,
                 submitted_at=self.now, deadline=None if ttl_s is None else self.now + ttl_s,
             )  # fmt: skip
             job = Waiting(head=head, name=(tenant, name), tier=tier, offset=self._made, arrived=self.now, weight=1.0, body=b"x")
