@@ -21,6 +21,7 @@ from contracts.events import Control, Output
 from contracts.publish import Publisher
 from contracts.records import Record
 from contracts.work import Batch, WorkerReport
+from engines.noop import MIB
 from infra.local.ports import free_ports
 from infra.settings import Observe
 from tests.support.batches import batch, batches, catalog, queued
@@ -60,7 +61,7 @@ async def all_committed(one: Pool, count: int) -> None:
 
 
 async def test_every_job_has_one_outcome_with_its_picture_and_then_its_batch_is_committed(workers: Opened) -> None:
-    async with workers() as one:
+    async with workers({"device_mb": 500, "model_mb": 100, "row_mb": 10}) as one:
         work = batches(8, 16, count=2)
         await one.send(work)
         await one.start()
@@ -77,6 +78,9 @@ async def test_every_job_has_one_outcome_with_its_picture_and_then_its_batch_is_
         assert len({output.key for outcome in one.outcomes for output in outcome.outputs}) == 256
         await eventually(lambda: one.reports[-1].positions == {0: 2, 1: 2, 2: 2, 3: 2}, what="the report of all positions")
         assert one.reports[-1].models == ["noop@1"]
+        assert (one.reports[-1].memory_bytes, one.reports[-1].held_bytes) == (500 * MIB, 100 * MIB)
+        runs = [run for report in one.reports for run in report.ran]
+        assert {(run.memory_bytes, run.model_bytes) for run in runs} == {(420 * MIB, 100 * MIB)}, "32 pictures"
 
 
 async def test_a_worker_killed_again_and_again_loses_no_job_and_commits_nothing_it_did_not_tell(workers: Opened) -> None:
