@@ -172,7 +172,7 @@ class EngineProcess:
             life.greeted = True
             self._hear_ready(life, warming=life.warming)
         elif isinstance(report, Warmed):
-            self.loaded = report.loaded
+            self.loaded, self.memory = report.loaded, report.memory or self.memory
             self._hear_ready(life, warming=False)
         elif isinstance(report, Started):
             self._hear_started(report)

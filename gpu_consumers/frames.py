@@ -99,7 +99,8 @@ class Warmed(Struct, frozen=True, kw_only=True, array_like=True, tag="warmed"):
     """`Warm` is done, or cannot be."""
 
     loaded: list[str]
-    """As in `Started`."""
+    memory: Memory | None = None
+    """Both as in `Started`."""
 
 
 class Outgrown(Struct, frozen=True, kw_only=True, array_like=True, tag="outgrown"):

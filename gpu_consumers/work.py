@@ -52,15 +52,17 @@ class Runner:
             self._inbox.forget(order.run)
 
     def _warm(self, like: Run) -> None:
+        memory = None
         try:
             engine = self._shelf.take(like)
+            memory = engine.memory()
             engine.warm_up([Shape(task.width, task.height, 1, task.frames) for task in like.tasks[:1]])
         except EngineBroken:
             raise
         except Exception as error:  # noqa: BLE001 - a run that needs the model will tell
             print_bare(type(error), error, error.__traceback__)
             self._shelf.clear()
-        self._send(pack(Warmed(loaded=self._shelf.models)))
+        self._send(pack(Warmed(loaded=self._shelf.models, memory=memory if self._shelf.models else None)))
 
     def _run(self, order: Run) -> None:
         places = self._fit_to_start(order, range(len(order.tasks)))

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from engines.noop import MIB
 from gpu_consumers.leak import Bounds
 from tests.support.engine_process import HARMFUL, LONG, engine, order
 from tests.support.eventually import eventually
@@ -90,12 +91,14 @@ async def test_an_engine_that_leaks_is_replaced_between_batches_and_nobody_is_ch
 
 async def test_an_engine_process_that_ended_is_followed_by_one_that_holds_the_same_model() -> None:
     async with engine() as (process, seen):
-        process.run(order(1, 1))
+        run = order(1, 1, device_mb=100, model_mb=40)
+        process.run(run)
         await eventually(lambda: seen.over(1))
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
         await eventually(lambda: process.restarts == 1 and process.ready)
-        assert process.loaded == ["noop{}@1"]
+        assert process.loaded == [run.model]
+        assert process.memory == (100 * MIB, 40 * MIB, 40 * MIB)
         assert not seen.losses
 
 
