@@ -11,6 +11,7 @@ from contracts.catalog import Catalog
 from contracts.work import QueuedHead, WorkerReport
 from loadtest.simulate.clock import Clock
 from loadtest.simulate.contender import Contender
+from loadtest.simulate.device import ENDLESS, Device
 from loadtest.simulate.trace import Item, Scenario
 from loadtest.simulate.truth import JITTER
 from loadtest.simulate.worker import SLOTS, SimulatedWorker
@@ -18,6 +19,7 @@ from streams.policy.cost import Costs
 from streams.policy.fill import Caps
 from streams.policy.place import resized
 from streams.policy.price import price
+from streams.policy.retry import BACKOFF_S
 from streams.policy.waiting import Formed, Waiting
 
 QUIET_S = 600.0
@@ -74,6 +76,8 @@ class Run(Struct, frozen=True, kw_only=True):
     batches: int
     late: int
     """Outcomes of jobs that had one already: what a second run after a death brings."""
+    ooms: int = 0
+    """Times that a device ran out of memory."""
 
 
 class Broken(Exception):
@@ -96,13 +100,16 @@ class Simulation:
         slots: int = SLOTS,
         plumbing: Plumbing | None = None,
         troubles: Troubles | None = None,
+        tells_memory: bool = True,
     ) -> None:
+        """`tells_memory`: whether workers say how much memory they have, and what runs take of it."""
         self.clock = Clock()
         self.models = {model.spec.ref: model for model in scenario.models}
         self._scenario, self._policy, self._caps, self._costs = scenario, policy, caps, costs
         self._name, self._scale, self._jitter, self._slots = name, scale, jitter, slots
         self._plumbing = plumbing or Plumbing()
         self._troubles = troubles or Troubles()
+        self._tells_memory = tells_memory
         self._fates: dict[int, Fate] = {}
         self._late = 0
         self._ends: dict[int, int] = {}
@@ -139,6 +146,10 @@ class Simulation:
         """One job's outcome leaves a worker."""
         job = formed.jobs[place]
         self.clock.after(self._plumbing.settle_s, lambda: self._settle(job))
+
+    def failed(self, formed: Formed, place: int) -> None:
+        """One job failed for want of memory: it is tried again three times, on whatever worker."""
+        self.clock.after(self._plumbing.settle_s, lambda: self._retry(formed.jobs[place]))
 
     def slower(self, formed: Formed) -> float:
         """The same for the same leader, whatever the policy."""
@@ -183,6 +194,16 @@ class Simulation:
             self._arrive(msgspec.structs.replace(job.head, attempt=2, not_before=self.clock.now + 1.0))
         else:
             self._fates[number] = Fate(done_at=self.clock.now)
+
+    def _retry(self, job: Waiting) -> None:
+        number, failures = int(job.head.id), job.head.attempt
+        if number in self._fates:
+            self._late += 1
+        elif failures > len(BACKOFF_S):
+            self._fates[number] = Fate(done_at=None)
+        else:
+            again = self.clock.now + BACKOFF_S[failures - 1]
+            self._arrive(msgspec.structs.replace(job.head, attempt=failures + 1, not_before=again))
 
     def _pass(self) -> None:
         now, policy = self.clock.now, self._policy
@@ -237,7 +258,11 @@ class Simulation:
     def _worker(self, number: int) -> SimulatedWorker:
         scenario, refs = self._scenario, list(self.models)
         loaded = [refs[(number + i) % len(refs)] for i in range(min(scenario.holding, len(refs)))]
-        return SimulatedWorker(self, number, loaded=loaded, holds=scenario.holds, slots=self._slots)
+        device = ENDLESS
+        if scenario.memory:
+            whole = scenario.memory[number]
+            device = Device(name=f"simulated-{whole >> 30}", whole=whole, knows=self._tells_memory)
+        return SimulatedWorker(self, number, loaded=loaded, holds=scenario.holds, slots=self._slots, device=device)
 
     def _result(self) -> Run:
         workers = self._workers
@@ -253,6 +278,7 @@ class Simulation:
             padded=sum(one.padded for one in workers),
             batches=sum(len(one.batches) for one in workers),
             late=self._late,
+            ooms=sum(one.ooms for one in workers),
         )
 
 

@@ -41,6 +41,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
     holding: int = 1
     """Models that each has loaded at the start: the first ones worker after worker, as long as it takes to go round."""
     seed: int = 0
+    memory: tuple[int, ...] = ()
+    """Of each worker's device (bytes); none: without end."""
 
     @property
     def span_s(self) -> float:

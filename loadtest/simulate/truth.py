@@ -36,6 +36,18 @@ class Model(Struct, frozen=True, kw_only=True):
     picture_s: float = 0.01
     """Decoding one picture or frame of the default size."""
     load_s: float = 20.0
+    weights: int = 0
+    """Memory that it takes with nothing running (bytes)."""
+    batch_bytes: int = 0
+    """On top, whatever the batch is."""
+    row_bytes: int = 0
+    """On top, for each row of the default size."""
+
+    def memory(self, jobs: Sequence[Resolved]) -> int:
+        """Of the device, at the peak of a batch of these."""
+        one = jobs[0]
+        pixels = one.width * one.height / (self.spec.width * self.spec.height)
+        return self.weights + self.batch_bytes + int(self.row_bytes * pixels * sum(job.rows for job in jobs))
 
     def step_s(self, rows: int, resolved: Resolved) -> float:
         """One forward pass."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
-from contracts.work import Ran, Resolved, WorkerReport
+from contracts.work import Ran, Resolved, Squeezed, WorkerReport
 from loadtest.simulate.clock import Clock
+from loadtest.simulate.device import ENDLESS, Device, Parts, in_parts
 from loadtest.simulate.truth import Model, row_steps
 from streams.policy.cost import Work, work_of
 from streams.policy.waiting import Formed
 
 EVERY_S = 1.0
 """Between reports when nothing changes."""
-
-DEVICE = "simulated"
 
 SLOTS = 2
 """Batches that a worker takes at once: one running, one ready, as in infra/settings.py."""
@@ -35,6 +35,10 @@ class Around(Protocol):
         """One job's outcome leaves the worker."""
         ...
 
+    def failed(self, formed: Formed, place: int) -> None:
+        """One job did not fit the device even alone."""
+        ...
+
     def slower(self, formed: Formed) -> float:
         """How many times longer than the truth's table this batch takes."""
         ...
@@ -43,8 +47,13 @@ class Around(Protocol):
 class SimulatedWorker:
     """Owns the partition of its own number."""
 
-    def __init__(self, around: Around, number: int, *, loaded: Sequence[str], holds: int, slots: int = SLOTS) -> None:
+    def __init__(
+        self, around: Around, number: int, *, loaded: Sequence[str], holds: int, slots: int = SLOTS, device: Device = ENDLESS
+    ) -> None:
         self.number = number
+        self.ooms = 0
+        self._device = device
+        self._squeezed: dict[str, tuple[float, float]] = {}
         self.busy_s = self.load_s = 0.0
         self.asked = self.padded = 0
         """Row-steps that jobs needed, and with the engine's padding."""
@@ -91,13 +100,22 @@ class SimulatedWorker:
         load_s = self._load(model)
         jobs = [job.head.resolved for job in formed.jobs]
         slower = self._around.slower(formed)
-        ends = [end * slower for end in model.run(jobs)]
+        parts = in_parts(model, jobs, self._device.whole)
+        ends = [end * slower for end in parts.ends]
+        self._squeeze(formed, parts)
         self._account(jobs, max(ends), load_s)
         for place, end in enumerate(ends):
-            clock.after(load_s + end, self._while_alive(lambda place=place: self._around.finished(formed, place)))  # type: ignore[misc]
-        run = _ran(formed, model, max(ends), load_s)
+            told = self._around.failed if place in parts.failed else self._around.finished
+            clock.after(load_s + end, self._while_alive(partial(told, formed, place)))
+        run = None if parts.ooms else _ran(formed, model, max(ends), load_s, self._device)
         clock.after(load_s + max(ends), self._while_alive(lambda: self._end(run)))
         self.report()
+
+    def _squeeze(self, formed: Formed, parts: Parts) -> None:
+        self.ooms += parts.ooms
+        if parts.squeezed:
+            key, weight = formed.jobs[0].head.batch_key, sum(formed.jobs[place].weight for place in parts.squeezed)
+            self._squeezed[key] = weight, self._around.clock.now
 
     def _while_alive(self, then: Callable[[], None]) -> Callable[[], None]:
         life = self._life
@@ -126,10 +144,10 @@ class SimulatedWorker:
         self.busy_s, self.load_s = self.busy_s + run_s, self.load_s + load_s
         self.batches.append((self._around.clock.now, len(jobs)))
 
-    def _end(self, run: Ran) -> None:
+    def _end(self, run: Ran | None) -> None:
         self._running = None
         self._position += 1
-        self._ran.append(run)
+        self._ran += [run] if run else []
         self.report()
         self._next()
 
@@ -142,6 +160,7 @@ class SimulatedWorker:
         """Say how far it is."""
         others = [ref for ref in self._around.models if ref not in self._loaded]
         ran, self._ran = self._ran, []
+        now, models = self._around.clock.now, self._around.models
         self._around.told(
             WorkerReport(
                 worker=f"worker-{self.number}.{self._life}",
@@ -152,13 +171,16 @@ class SimulatedWorker:
                 models=self._loaded + others,
                 held=list(self._loaded),
                 slots=self._slots,
-                device=DEVICE,
+                device=self._device.name,
                 ran=ran,
+                squeezed={key: Squeezed(weight=weight, ago_s=now - at) for key, (weight, at) in self._squeezed.items()},
+                memory_bytes=self._device.whole if self._device.tells else None,
+                held_bytes=sum(models[ref].weights for ref in self._loaded),
             )
         )
 
 
-def _ran(formed: Formed, model: Model, seconds: float, load_s: float) -> Ran:
+def _ran(formed: Formed, model: Model, seconds: float, load_s: float, device: Device) -> Ran:
     work: Work | None = None
     for job in formed.jobs:
         one = work_of(job.head.resolved)
@@ -169,11 +191,13 @@ def _ran(formed: Formed, model: Model, seconds: float, load_s: float) -> Ran:
         key=formed.jobs[0].head.batch_key,
         model=model.spec.ref,
         engine=model.spec.engine,
-        device=DEVICE,
+        device=device.name,
         pixels=work.pixels,
         rows=work.rows,
         steps=work.steps,
         row_steps=work.row_steps,
         seconds=seconds,
         load_s=load_s,
+        memory_bytes=model.memory([job.head.resolved for job in formed.jobs]) if device.tells else None,
+        model_bytes=model.weights if device.tells else None,
     )
