@@ -46,6 +46,8 @@ async def keep_watch(consumer: "ChunkConsumer", watch: Watch) -> None:
     dog = Watchdog(consumer.ledger, monotonic, watch.stuck_after, watch.stall_after)
     while not consumer.should_stop:
         await consumer.sleep(watch.every)
+        if consumer.should_stop:
+            return  # the thread that would be asked may be gone
         app = consumer.app
         reason = dog.look(await _sights(consumer), app.rebalancing_count if app.rebalancing else None)
         if reason and not consumer.should_stop:
