@@ -116,7 +116,7 @@ class Backlog:
         return self._waiting[0]
 
     async def read(self, slip: Slip) -> Parcel:
-        """Raises DamagedParcel."""
+        """Raises DamagedParcel and UnreadableParcel."""
         return await self._spool.read(slip)
 
     def told(self, item: Item) -> None:
@@ -126,9 +126,13 @@ class Backlog:
 
     async def drop(self, item: Item) -> None:
         """It is of no use: its file, or an output in it, is damaged."""
-        if item.slip and item in self._kept.get(item.slip.spot, []):
-            self._kept[item.slip.spot].remove(item)
+        if item.slip and self._let_go(item):
             await self._spool.set_aside(item.slip)
+
+    def leave(self, item: Item) -> None:
+        """Its file cannot be read in this life: what it holds is to be run again."""
+        if item.slip and self._let_go(item):
+            self._spool.leave(item.slip)
 
     async def sweep(self, expects: Expects) -> None:
         """Let go of what was told of batches that will not come to us again: committed, or another worker's."""
@@ -148,6 +152,13 @@ class Backlog:
             self._kept[spot] = left
         else:
             self._kept.pop(spot, None)
+
+    def _let_go(self, item: Item) -> bool:
+        kept = self._kept.get(item.slip.spot, []) if item.slip else []
+        if item not in kept:
+            return False
+        kept.remove(item)
+        return True
 
     def _append(self, item: Item) -> None:
         self._waiting.append(item)

@@ -27,6 +27,10 @@ class DamagedParcel(Exception):
     """These bytes are no parcel, or not the whole of one."""
 
 
+class UnreadableParcel(Exception):
+    """The disk does not give these bytes now; they may well be whole."""
+
+
 class Spot(NamedTuple):
     """A batch, by where it is on `batches.<pool>` and by its id: a topic that was made anew counts from 0 again."""
 

@@ -1,5 +1,7 @@
 """Parcels in a folder of this machine: what is acknowledged is there after a crash, whole or, if damaged, set aside.
 
+A file that only cannot be read now (no descriptor is free, the disk fails, permissions) stays as it is.
+
 Written aside, flushed, renamed, the folder flushed: only then does `add` return. A name begins with the time, so that
 names sort oldest first.
 """
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from gpu_consumers.parcel import DamagedParcel, Parcel, Spot, pack, unpack
+from gpu_consumers.parcel import DamagedParcel, Parcel, Spot, UnreadableParcel, pack, unpack
 
 log = logging.getLogger(__name__)
 
@@ -113,13 +115,17 @@ class Spool:
         return await asyncio.to_thread(self.add_now, parcel)
 
     async def read(self, slip: Slip) -> Parcel:
-        """A parcel that is there. Raises DamagedParcel, after it was set aside."""
+        """A parcel that is there. Raises DamagedParcel, after it was set aside, and UnreadableParcel: it may do later."""
         return await asyncio.to_thread(self.read_now, slip)
 
     async def set_aside(self, slip: Slip) -> None:
         """It cannot be used, though it is whole."""
         if slip.name in self._sizes:
             await asyncio.to_thread(self._set_aside, slip.name, "an output in it is damaged")
+
+    def leave(self, slip: Slip) -> None:
+        """It cannot be read, and is nothing of this life any more. Its file stays: the next life may do better."""
+        self._sizes.pop(slip.name, None)
 
     async def remove(self, slips: Iterable[Slip]) -> None:
         """These are needed no more. One that cannot be removed is delivered again some day, which does no harm."""
@@ -139,10 +145,10 @@ class Spool:
     def read_now(self, slip: Slip) -> Parcel:
         """`read`, blocking."""
         try:
-            return unpack(self._disk.read(self._folder / slip.name))
-        except (DamagedParcel, OSError) as error:
-            self._set_aside(slip.name, _why(error))
-            raise DamagedParcel("a parcel in the spool") from None
+            return unpack(self._bytes(slip.name))
+        except DamagedParcel as error:
+            self._set_aside(slip.name, str(error))
+            raise
 
     def remove_now(self, slips: Iterable[Slip]) -> None:
         """`remove`, blocking."""
@@ -152,6 +158,14 @@ class Spool:
                 self._disk.remove(self._folder / slip.name)
             except OSError as error:
                 log.warning("a parcel is left in the spool: %s", error.strerror, extra={"file": slip.name})
+
+    def _bytes(self, name: str) -> bytes:
+        try:
+            return self._disk.read(self._folder / name)
+        except FileNotFoundError:
+            raise DamagedParcel("it is gone") from None
+        except OSError as error:
+            raise UnreadableParcel(error.strerror) from None  # an OSError's own text has the path in it
 
     def _keep(self, name: str, pieces: Sequence[bytes]) -> None:
         aside, final = self._folder / f"{name}{ASIDE}", self._folder / name
@@ -179,19 +193,18 @@ class Spool:
 
     def _checked(self, name: str, at: float) -> list[Slip]:
         try:
-            data = self._disk.read(self._folder / name)
+            data = self._bytes(name)
             parcel = unpack(data)
-        except (DamagedParcel, OSError) as error:
-            self._set_aside(name, _why(error))
+        except DamagedParcel as error:
+            self._set_aside(name, str(error))
+            return []
+        except UnreadableParcel as error:
+            log.error("a file in the spool cannot be read and stays there: %s", error, extra={"file": name})  # noqa: TRY400
             return []
         return [Slip(name=name, size=len(data), at=at, spot=parcel.spot, places=parcel.places)]
 
-    def _set_aside(self, name: str, why: str | None) -> None:
+    def _set_aside(self, name: str, why: str) -> None:
         self._sizes.pop(name, None)
         log.error("a file in the spool is set aside: %s", why, extra={"file": name})
         with contextlib.suppress(OSError):
             self._disk.rename(self._folder / name, self._folder / f"{name}{DAMAGED}")
-
-
-def _why(error: Exception) -> str | None:
-    return error.strerror if isinstance(error, OSError) else str(error)  # an OSError's text has the path in it

@@ -148,7 +148,8 @@ async def test_a_damaged_file_of_a_former_life_is_set_aside_and_its_batch_runs_a
     store, ledger = Memory(down=True), Ledger()
     await left_by_a_dead_worker(tmp_path, store, ledger, 2)
     first, _ = sorted(tmp_path.iterdir())
-    first.write_bytes(first.read_bytes()[:-1] + b"?")
+    whole = first.read_bytes()
+    first.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     (tmp_path / "holiday.jpeg").write_bytes(b"none of ours")
     (tmp_path / f"{first.name}.part").write_bytes(b"cut off")
     store.down = False
@@ -280,3 +281,66 @@ async def test_the_age_of_the_oldest_is_told_over_lives(tmp_path: Path) -> None:
     async with desk(tmp_path, store=store, ledger=ledger) as at:
         (sample,) = [one for metric in at.metrics.spool_age.collect() for one in metric.samples]
         assert 3600 <= sample.value < 3700
+
+
+class Sullen(LocalDisk):
+    """A disk that does not give a file so many times."""
+
+    def __init__(self, number: int, times: int) -> None:
+        self.number, self.times = number, times
+
+    def read(self, path: Path) -> bytes:
+        if self.times:
+            self.times -= 1
+            raise OSError(self.number, os.strerror(self.number), str(path))
+        return super().read(path)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])
+async def test_a_file_that_cannot_be_read_for_a_while_is_tried_again_and_told(tmp_path: Path, number: int) -> None:
+    disk = Sullen(number, 3)
+    async with desk(tmp_path, store=Memory(down=True), disk=disk) as at:
+        one = flight()
+        at.delivery.put(one, told(one))
+        await spooled(at, 1)
+        at.store.down = False
+        await eventually(lambda: at.done == [1])
+        assert disk.times == 0, "the disk was never asked in vain"
+        assert [one.state for one in at.ledger.outcomes] == ["succeeded", "failed"], "a good parcel was thrown away"
+        await eventually(lambda: not list(tmp_path.iterdir()), what="an empty spool")
+
+
+async def test_a_file_that_is_never_given_holds_nobody_up_and_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drain, "READ_TRIES", 2)
+    async with desk(tmp_path, store=Memory(down=True), disk=Sullen(errno.EIO, 3)) as at:
+        for one in (flight(1), flight(2)):
+            at.delivery.put(one, told(one))
+        await eventually(lambda: at.done == [1])
+        at.store.down = False
+        await eventually(lambda: at.done == [1, 2])
+        assert [one.error.code for one in at.ledger.outcomes[:2] if one.error] == ["storage", "storage"]
+        assert [one.state for one in at.ledger.outcomes[2:]] == ["succeeded", "failed"]
+        await eventually(lambda: len(list(tmp_path.iterdir())) == 1, what="the second to be swept")
+        assert [one.suffix for one in tmp_path.iterdir()] == [".parcel"], "whole, and left for the next life"
+        assert at.spool.files == 0
+
+
+async def test_a_file_of_a_former_life_that_cannot_be_read_stays_and_its_batch_runs_again(tmp_path: Path) -> None:
+    store, ledger = Memory(down=True), Ledger()
+    await left_by_a_dead_worker(tmp_path, store, ledger)
+    async with desk(tmp_path, store=store, ledger=ledger, disk=Sullen(errno.EACCES, 1)) as at:
+        assert at.delivery.claim(flight(5, offset=1)) == set()
+        assert [one.suffix for one in tmp_path.iterdir()] == [".parcel"]
+    async with desk(tmp_path, store=store, ledger=ledger) as at:
+        assert at.delivery.claim(flight(6, offset=1)) == {0, 1}, "the next life can read it"
+
+
+async def test_a_file_that_is_gone_fails_its_jobs_for_a_retry(tmp_path: Path) -> None:
+    async with desk(tmp_path, store=Memory(down=True)) as at:
+        for one in (flight(1), flight(2)):
+            at.delivery.put(one, told(one))
+        await spooled(at, 2)
+        sorted(tmp_path.iterdir())[1].unlink()
+        at.store.down = False
+        await eventually(lambda: at.done == [1, 2])
+        assert [one.error.code for one in at.ledger.outcomes[2:] if one.error] == ["storage", "storage"]
