@@ -63,8 +63,8 @@ schema-check: dev ## fail if those differ from the code
 bench: install ## jobs per second: Darkroom and other task queues, on this machine
 	@$(BIN)/python -m loadtest.bench
 
-simulate: dev ## the scheduler against baselines and a bound, in simulated time
-	@$(BIN)/python -m loadtest.simulate
+simulate: dev ## the scheduler against baselines and a bound, in simulated time (SEEDS="1 2 3")
+	@$(BIN)/python -m loadtest.simulate $(if $(SEEDS),--seeds $(SEEDS))
 
 storm: DEV += cassandra redis s3
 storm: dev kafka ## everything struck at random under load, and an oracle over what is left (SEED=1 JOBS=2000 BROKERS=3 STORES=real)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contracts.work import Ran
 from loadtest.simulate.bound import bound
+from loadtest.simulate.hindsight import plan
 from loadtest.simulate.measures import Measures, measure
 from loadtest.simulate.policies import OURS, POLICIES
+from loadtest.simulate.policies.planned import Planned
 from loadtest.simulate.simulation import Run, Simulation, catalog_of
 from loadtest.simulate.trace import Scenario
 from loadtest.simulate.traces import TRACES
@@ -25,11 +27,15 @@ def play(scenario: Scenario, policy: str, scale: float = 1.0, *, slots: int = SL
     """Run it. `slots`: batches that a worker takes at once."""
     catalog = catalog_of(scenario)
     caps, costs = CatalogCaps(catalog), (CostModel if policy == OURS else Table)(catalog)
-    return Simulation(scenario, POLICIES[policy](caps, costs), caps, costs, name=policy, scale=scale, slots=slots).run()
+    contender = Planned(caps, plan(scenario, scale).batches()) if policy == HINDSIGHT else POLICIES[policy](caps, costs)
+    return Simulation(scenario, contender, caps, costs, name=policy, scale=scale, slots=slots).run()
 
+
+HINDSIGHT = "hindsight"
+"""Not a policy: it knows the future."""
 
 Task = tuple[str, int, str, float, int]
-"""Trace, seed, policy (empty: the bound), scale, slots."""
+"""Trace, seed, policy (empty: the bound; or `HINDSIGHT`), scale, slots."""
 
 
 def run_task(task: Task) -> Measures | float:

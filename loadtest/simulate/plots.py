@@ -25,8 +25,8 @@ class Drawn(Protocol):
         ...
 
     @property
-    def bounds(self) -> dict[float, float]:
-        """By scale."""
+    def bound(self) -> float:
+        """At scale 1."""
         ...
 
     @property
@@ -45,9 +45,7 @@ def draw_values(contests: Sequence[Drawn], file: Path) -> None:
         values = [next(one.value for one in of.runs if one.policy == name and one.scale == 1.0) for of in contests]
         axes.bar([x + (place + 0.5) * width - 0.4 for x in range(len(contests))], values, width, color=COLOURS[name], label=name)
     for x, contest in enumerate(contests):
-        axes.plot(
-            [x - 0.42, x + 0.42], [contest.bounds[1.0]] * 2, color="black", linewidth=1.2, label="bound" if x == 0 else None
-        )
+        axes.plot([x - 0.42, x + 0.42], [contest.bound] * 2, color="black", linewidth=1.2, label="" if x else "bound")
     axes.set_xticks(range(len(contests)), [one.trace for one in contests])
     axes.set_ylabel("value: jobs in their goals, by tier")
     axes.legend(ncols=6, loc="upper center", bbox_to_anchor=(0.5, 1.12), frameon=False)

@@ -153,7 +153,7 @@ class Simulation:
 
     def slower(self, formed: Formed) -> float:
         """The same for the same leader, whatever the policy."""
-        return 1 + self._jitter * _chance("luck", self._scenario.seed, formed.jobs[0].head.id)
+        return slower(self._scenario.seed, formed.jobs[0].head.id, self._jitter)
 
     # -- what happens
 
@@ -256,13 +256,13 @@ class Simulation:
         )
 
     def _worker(self, number: int) -> SimulatedWorker:
-        scenario, refs = self._scenario, list(self.models)
-        loaded = [refs[(number + i) % len(refs)] for i in range(min(scenario.holding, len(refs)))]
-        device = ENDLESS
+        scenario, device = self._scenario, ENDLESS
         if scenario.memory:
             whole = scenario.memory[number]
             device = Device(name=f"simulated-{whole >> 30}", whole=whole, knows=self._tells_memory)
-        return SimulatedWorker(self, number, loaded=loaded, holds=scenario.holds, slots=self._slots, device=device)
+        return SimulatedWorker(
+            self, number, loaded=scenario.loaded(number), holds=scenario.holds, slots=self._slots, device=device
+        )
 
     def _result(self) -> Run:
         workers = self._workers
@@ -285,6 +285,11 @@ class Simulation:
 def catalog_of(scenario: Scenario) -> Catalog:
     """What the policies may know of its models."""
     return Catalog(defaults={}, models=[model.spec for model in scenario.models])
+
+
+def slower(seed: int, leader: str, jitter: float) -> float:
+    """How many times longer than the truth's table the batches of this leader take."""
+    return 1 + jitter * _chance("luck", seed, leader)
 
 
 def _chance(*what: object) -> float:

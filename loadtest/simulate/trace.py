@@ -49,6 +49,11 @@ class Scenario(Struct, frozen=True, kw_only=True):
         """From the start to the last submission (seconds)."""
         return self.items[-1].at
 
+    def loaded(self, worker: int) -> list[str]:
+        """The models that one has loaded at the start."""
+        refs = [model.spec.ref for model in self.models]
+        return [refs[(worker + place) % len(refs)] for place in range(min(self.holding, len(refs)))]
+
 
 _items = msgspec.json.Decoder(Item)
 
