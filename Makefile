@@ -54,11 +54,13 @@ pytest: dev kafka ## the tests alone (TESTS="…" for some; WORKERS=0: one after
 format: dev ## rewrite the code in the project's style
 	@$(BIN)/ruff check --fix --quiet --exit-zero && $(BIN)/ruff format --quiet
 
-schema: dev ## write JSON Schema, AsyncAPI and docs/contract.md from the events
+schema: dev ## write JSON Schema, AsyncAPI, docs/contract.md and docs/settings.md from the code
 	@$(BIN)/python -m contracts.export
+	@$(BIN)/python -m infra.settings_page
 
 schema-check: dev ## fail if those differ from the code
 	@$(BIN)/python -m contracts.export --check
+	@$(BIN)/python -m infra.settings_page --check
 
 bench: install ## jobs per second: Darkroom and other task queues, on this machine
 	@$(BIN)/python -m loadtest.bench

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,21 +94,21 @@ def files() -> dict[Path, str]:
     return texts
 
 
-def main() -> int:
-    """Write the files, or compare them."""
-    parser = argparse.ArgumentParser(description=re.sub(r"\s+", " ", (__doc__ or "").split("\n", maxsplit=1)[0]))
+def write_or_check(texts: Mapping[Path, str], about: str) -> int:
+    """Write the files, or with `--check` on the command line compare them. The exit status."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--check", action="store_true", help="only compare")
     check = parser.parse_args().check
-    stale = [path for path, text in files().items() if not path.exists() or path.read_text() != text]
+    stale = [path for path, text in texts.items() if not path.exists() or path.read_text() != text]
     if check:
         for path in stale:
             sys.stderr.write(f"{path.relative_to(ROOT)} is out of date: run `make schema`\n")
         return 1 if stale else 0
-    for path, text in files().items():
+    for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(files(), (__doc__ or "").split("\n", maxsplit=1)[0]))

@@ -60,7 +60,7 @@ def _table(kind: type[Struct]) -> str:
     rows = ["| field | type | default | meaning |", "|---|---|---|---|"]
     for one in msgspec.structs.fields(kind):
         info = inspect.type_info(one.type)
-        rows.append(f"| `{one.encode_name}` | {_type_text(info)} | {_default(one)} | {_meaning(one.type)} |")
+        rows.append(f"| `{one.encode_name}` | {type_text(info)} | {_default(one)} | {_meaning(one.type)} |")
     return "\n".join(rows)
 
 
@@ -77,14 +77,15 @@ def _meaning(kind: Any) -> str:
     return " ".join(texts)
 
 
-def _type_text(info: inspect.Type) -> str:
+def type_text(info: inspect.Type) -> str:
+    """A type in words."""
     match info:
         case inspect.Metadata(type=inner):
-            return _type_text(inner)
+            return type_text(inner)
         case inspect.LiteralType(values=values):
             return ", ".join(f"`{value}`" for value in values)
         case inspect.UnionType(types=types):
-            return " or ".join(_type_text(one) for one in types if not isinstance(one, inspect.NoneType))
+            return " or ".join(type_text(one) for one in types if not isinstance(one, inspect.NoneType))
         case inspect.StructType(cls=cls):
             return f"[{cls.__name__}](#{cls.__name__.lower()})"
     return _plain_type(info)
@@ -92,10 +93,10 @@ def _type_text(info: inspect.Type) -> str:
 
 def _plain_type(info: inspect.Type) -> str:
     match info:
-        case inspect.ListType(item_type=item):
-            return f"list of {_type_text(item)}"
+        case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
+            return f"list of {type_text(item)}"
         case inspect.DictType(value_type=value):
-            return f"object of {_type_text(value)}"
+            return f"object of {type_text(value)}"
     names = {"StrType": "string", "IntType": "integer", "FloatType": "number", "BoolType": "true or false"}
     return names.get(type(info).__name__, type(info).__name__)
 

@@ -35,12 +35,15 @@ class Access(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who we are to a server, and whom we trust to be it."""
 
     user: str = ""
+    """Name to log in with; empty: without a login."""
     password: str = ""
+    """Of that user."""
     ca_file: str = ""
     """PEM: who signs the server's certificate."""
     cert_file: str = ""
     """PEM: our own certificate, where the server asks for one. For Kafka the key may be in the same file."""
     key_file: str = ""
+    """PEM: the key of that certificate."""
     verify_host: bool = True
     """Whether the server's certificate must also name the address we reach it by."""
 
@@ -52,14 +55,19 @@ class Kafka(Access, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where Kafka is, and how topics are laid out on it. A `user` turns SASL on."""
 
     bootstrap_servers: str = "127.0.0.1:9092"
+    """host:port of one broker or several, with commas between them."""
     prefix: str = ""
     """Put before every topic and group name."""
     partitions: int = 4
+    """Of each topic that work is shared by."""
     batch_partitions: int = 16
+    """Of each pool's batches; each worker has at least one of its own, so no fewer than workers."""
     overflow_partitions: int = 8
+    """Of each pool's overflow."""
     session_timeout_s: float = 6.0
     """How long a silent process keeps its partitions."""
     mechanism: Mechanism = "SCRAM-SHA-512"
+    """How to log in."""
     tls: bool = False
     """With the system's own authorities; `ca_file` or `cert_file` turn TLS on, too."""
 
@@ -73,7 +81,9 @@ class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where job state and outputs are kept, as URLs."""
 
     jobs: str = "sqlite:///.darkroom/jobs.db"
+    """Job state: sqlite:///path or cassandra://host:port,host/keyspace."""
     objects: str = "file:///.darkroom/objects"
+    """Outputs: file:///path or s3://bucket."""
     fallback: str = ""
     """A second store of objects, for what the first cannot take while it is away."""
 
@@ -117,6 +127,7 @@ class Models(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which models there are."""
 
     catalog: str = str(HERE / "models.toml")
+    """TOML that lists them."""
     threads: int = 0
     """Threads of a CPU engine; 0: as many as there are cores."""
 
@@ -132,6 +143,7 @@ class Streams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Admission and scheduling."""
 
     pools: tuple[str, ...] = ("default",)
+    """Groups of workers that models are placed in."""
     window_jobs: int = 10_000
     """Jobs of one tier that the scheduler holds (large ones count as several); the rest waits in Kafka. 10,000 at most."""
     batch_wait_s: float = 0.005
@@ -142,7 +154,9 @@ class Worker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One GPU consumer."""
 
     name: str = "worker"
+    """What it is called in reports and results; something of its own is put behind it."""
     pool: str = "default"
+    """The one that it works for."""
     grace_s: float = 30.0
     """On SIGTERM: how long the running batch may take before it is handed back."""
     slots: int = 2
@@ -170,6 +184,7 @@ class Fetch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     http: bool = False
     """Whether plain http is taken beside https."""
     ports: tuple[int, ...] = (80, 443)
+    """That pictures may come from."""
     networks: tuple[str, ...] = ()
     """Networks (10.1.0.0/16) that pictures may come from although they are not public. Every tenant can read what is there."""
     max_bytes: int = 32 * 1_048_576
@@ -177,6 +192,7 @@ class Fetch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     timeout_s: float = 10.0
     """From looking up its host to its last byte, redirects included."""
     redirects: int = 3
+    """Followed at most, each checked like the first address."""
 
 
 class Observe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -185,7 +201,9 @@ class Observe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     http_port: int = 0
     """Of /metrics, /healthz and /readyz on loopback; 0: any free port."""
     http_host: str = "127.0.0.1"
+    """Address that they are served on."""
     log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
