@@ -36,6 +36,7 @@ class Metrics:
         self.batch_size = histogram("batch_size", "Jobs in a dispatched batch.", SIZES, "pool")
         self.predicted = counter("predicted_runs_total", "Measured runs, by whether the predicted interval held.", "held")
         self.predicted_ratio = histogram("predicted_run_ratio", "Seconds measured over seconds predicted.", RATIOS)
+        self.eta = counter("eta_total", "Jobs run, by whether they ended when told (held: yes, no). A sample.", "pool", "held")
         self.dispatch_wait = histogram("dispatch_wait_seconds", "From submission to dispatch.", SECONDS, "tier")
         self.runs = counter("runs_total", "Jobs run by an engine.", "engine", "state")
         self.run_time = histogram("run_seconds", "Time of a job in its engine.", SECONDS, "engine")

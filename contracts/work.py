@@ -65,6 +65,8 @@ class QueuedJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Inputs reduced since admission."""
     forecast_s: float = 0.0
     """From admission to the result, as admission saw it, before it was corrected by how forecasts turn out; 0: unknown."""
+    said_s: tuple[float, float] | None = None
+    """Seconds from admission to the result between which it was told to be done, four times of five; None: nothing was told."""
     job: Raw = NO_RAW
 
 
@@ -86,6 +88,7 @@ class QueuedHead(Struct, frozen=True, kw_only=True):
     group: str = ""
     admitted_at: float = 0.0
     forecast_s: float = 0.0
+    said_s: tuple[float, float] | None = None
 
 
 class Parked(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -259,6 +259,8 @@ class Dispatcher:
 
     def _show(self) -> None:
         window = self.scheduler.window
+        for within, jobs in self.scheduler.foresight.judged().items():
+            self._metrics.eta.labels(self.pool, "yes" if within else "no").inc(jobs)
         self._metrics.overflow.labels(self.pool).set(self.scheduler.overflow.jobs())
         for tier in TIERS:
             self._metrics.waiting_jobs.labels(self.pool, tier).set(window.jobs[tier])

@@ -201,7 +201,7 @@ class Admit:
             source=place_of(record),
             submitted_at=entry.submitted_at,
             admitted_at=now,
-            forecast_s=eta.raw_s if eta else 0.0,
+            eta=eta,
         )
         return self._gate.onward(self._tell, job, allowed, now, trace(record))
 

@@ -6,7 +6,7 @@ held against their forecasts.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from math import inf
@@ -79,6 +79,7 @@ class Foresight:
         self._seen = dict.fromkeys(TIERS, 0.0)
         self._told_at: float | None = None
         self._told_jobs = 0
+        self._judged: Counter[bool] = Counter()
         self._began = 0.0
 
     def sent(self, formed: Formed, offset: int) -> None:
@@ -104,7 +105,16 @@ class Foresight:
             running = self._running.get(partition)
             while running and running[0][0] < position:
                 _, job = running.popleft()
-                self.calibration.learn(job.head.forecast_s, now + SETTLE_S - job.head.admitted_at)
+                took_s = now + SETTLE_S - job.head.admitted_at
+                self.calibration.learn(job.head.forecast_s, took_s)
+                if job.head.said_s is not None:
+                    low_s, high_s = job.head.said_s
+                    self._judged[low_s <= took_s <= high_s] += 1
+
+    def judged(self) -> Counter[bool]:
+        """Since this was asked last: jobs that were done within what had been told, and jobs that were not."""
+        judged, self._judged = self._judged, Counter()
+        return judged
 
     def news(self, pool: str, window: Window, aside: Aside, workers: Workers, now: float) -> PoolState | None:
         """How the pool is, once a second and sooner when much has changed; None: it is not time yet."""

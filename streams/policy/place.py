@@ -9,6 +9,7 @@ from contracts.events import Job
 from contracts.work import QueuedJob, Resolved
 from streams.policy.cost import Costs
 from streams.policy.decode import raw
+from streams.policy.eta import Eta
 from streams.policy.fingerprint import fingerprint, seed_of
 from streams.policy.price import price
 from streams.policy.validate import Models, check
@@ -46,7 +47,7 @@ def _shape(size: Resolved) -> str:
 
 
 def queued(
-    placed: Placed, body: bytes, *, source: str, submitted_at: float, admitted_at: float, forecast_s: float = 0.0
+    placed: Placed, body: bytes, *, source: str, submitted_at: float, admitted_at: float, eta: Eta | None = None
 ) -> QueuedJob:
     """The job as it queues. `body`: the original event."""
     job, model = placed.job, placed.model
@@ -65,7 +66,8 @@ def queued(
         admitted_at=admitted_at,
         deadline=deadline(job, submitted_at),
         degrade=job.degrade == "allowed",
-        forecast_s=forecast_s,
+        forecast_s=eta.raw_s if eta else 0.0,
+        said_s=(eta.low_s, eta.high_s) if eta else None,
         job=raw(body),
     )
 

@@ -340,3 +340,17 @@ async def test_a_loop_that_is_told_to_end_in_the_moment_news_comes_ends() -> Non
         loop.cancel()
         _, going = await asyncio.wait([loop], timeout=2)
     assert not going
+
+
+@pytest.mark.parametrize(("said_s", "held"), [((1.0, 4.0), "yes"), ((4.0, 9.0), "no"), ((0.1, 1.0), "no"), (None, "")])
+async def test_jobs_are_counted_by_whether_they_were_done_when_told(said_s: tuple[float, float] | None, held: str) -> None:
+    async with desk() as it:
+        it.report()
+        it.take(queued_job("job-1", admitted_at=it.clock(), forecast_s=2.0, said_s=said_s))
+        await eventually(lambda: it.ticket.count == 1)
+        it.clock.now += 2.0
+        it.report(finished=1)
+        it.take(queued_job("job-2"), start=1)
+        await eventually(lambda: it.ticket.count == 2)
+        counted = {one: it.value("darkroom_eta_total", pool="default", held=one) for one in ("yes", "no")}
+        assert counted == {one: 1.0 if one == held else None for one in counted}
