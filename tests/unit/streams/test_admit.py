@@ -338,8 +338,10 @@ async def test_a_queued_job_is_told_where_it_stands() -> None:
     assert two is not None
     assert (one.position, two.position) == (4, 5)
     assert one.eta_low_s < 10 < one.eta_s < one.eta_high_s < two.eta_high_s
-    told = [queued.forecast_s for queued in paper.of("queue.default.ordinary", QueuedJob)]
-    assert 10 < told[0] < told[1]
+    kept = paper.of("queue.default.ordinary", QueuedJob)
+    assert 10 < kept[0].forecast_s < kept[1].forecast_s
+    for queued, queue in zip(kept, (one, two), strict=True):
+        assert queued.said_s == pytest.approx((queue.eta_low_s, queue.eta_high_s), abs=0.01), "held against what was told"
 
 
 async def test_nothing_is_said_of_a_pool_of_which_nothing_is_known() -> None:
