@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from loadtest.figures import machine
-from loadtest.simulate.contest import HINDSIGHT, Task, run_task
+from loadtest.simulate.contest import HINDSIGHT, REPLANNED, Task, run_task
 from loadtest.simulate.measures import Measures
 from loadtest.simulate.policies import POLICIES
 from loadtest.simulate.report import Contest, Report, page, write_report
@@ -40,7 +40,7 @@ def _arguments() -> argparse.Namespace:
 def _tasks(args: argparse.Namespace) -> Iterator[Task]:
     for place, seed in enumerate(args.seeds):
         for trace in args.traces:
-            for policy in ("", HINDSIGHT):
+            for policy in ("", HINDSIGHT, REPLANNED):
                 yield trace, seed, policy, 1.0, args.slots
             for scale in (1.0,) if place and not args.all_scales else sorted({1.0, *args.scales}):
                 for policy in POLICIES:
@@ -68,7 +68,8 @@ def _contest(trace: str, seed: int, answers: Sequence[tuple[Task, Measures | flo
         workers=scenario.workers,
         bound=next(answer for answer in mine if isinstance(answer, float)),
         hindsight=next(one.value for one in runs if one.policy == HINDSIGHT),
-        runs=[one for one in runs if one.policy != HINDSIGHT],
+        replanned=next(one.value for one in runs if one.policy == REPLANNED),
+        runs=[one for one in runs if one.policy in POLICIES],
     )
 
 

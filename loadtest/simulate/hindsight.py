@@ -40,11 +40,11 @@ BLINKS = 0.05
 class Plan:
     """Of all workers."""
 
-    def __init__(self, scenario: Scenario, scale: float = 1.0) -> None:
-        self.jobs = known(scenario, scale)
-        self.lanes = [Lane(scenario.loaded(number)) for number in range(scenario.workers)]
+    def __init__(self, jobs: Sequence[Known], lanes: list[Lane], seed: int = 0) -> None:
+        self.lanes = lanes
         self.late: list[Known] = []
-        self._random = random.Random(scenario.seed)
+        self._random = random.Random(seed)
+        self.add(sorted(jobs, key=lambda job: job.due))
 
     def batches(self) -> list[list[list[str]]]:
         """For each worker the ids of each of its batches."""
@@ -95,8 +95,8 @@ def _cost(place: Place, economy: float) -> float:
 
 def plan(scenario: Scenario, scale: float = 1.0, *, rounds: int = ROUNDS) -> Plan:
     """The best that was found; the same for the same trace."""
-    found = Plan(scenario, scale)
-    found.add(sorted(found.jobs, key=lambda job: job.due))
+    lanes = [Lane(scenario.loaded(number)) for number in range(scenario.workers)]
+    found = Plan(known(scenario, scale), lanes, scenario.seed)
     for _ in range(rounds):
         if not found.late:
             break

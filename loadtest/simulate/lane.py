@@ -80,9 +80,9 @@ class Place(Struct, frozen=True, kw_only=True):
 class Lane:
     """Batches one after the other, each as soon as it can be."""
 
-    def __init__(self, models: Container[str]) -> None:
-        """`models`: what it has loaded. It loads nothing else."""
-        self._models = models
+    def __init__(self, models: Container[str], free_at: float = 0.0) -> None:
+        """`models`: what it has loaded. It loads nothing else. `free_at`: when its first batch may begin."""
+        self._models, self._begins_at = models, free_at
         self.batches: list[Batch] = []
         self.begins: list[float] = []
         self.latest: list[float] = []
@@ -90,7 +90,7 @@ class Lane:
 
     def copy(self) -> Lane:
         """To go back to."""
-        other = Lane(self._models)
+        other = Lane(self._models, self._begins_at)
         other.batches, other.begins, other.latest = list(self.batches), list(self.begins), list(self.latest)
         return other
 
@@ -141,7 +141,7 @@ class Lane:
         return jobs
 
     def _free_at(self, at: int) -> float:
-        return self.begins[at - 1] + self.batches[at - 1].length if at else 0.0
+        return self.begins[at - 1] + self.batches[at - 1].length if at else self._begins_at
 
     def _settle(self, forward: int, backward: int) -> None:
         """From here on and back, until nothing changes."""
