@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -96,6 +96,7 @@ class Pull:
         self._group = topics.group("overflow")
         self._places = [TopicPartition(topics.overflow(pool), number) for number in range(topics.overflow_partitions)]
         self._front: dict[int, deque[Aside]] = {}
+        self._everything: Any = None
         self._looked = 0.0
         self._tell = Tell(topics, "batch")
         self._headers = [INVITED, *event_headers("queued", "batch")]
@@ -130,21 +131,26 @@ class Pull:
                 await asyncio.sleep(PAUSE_S)
 
     async def _own(self) -> None:
-        consumer = AIOKafkaConsumer(
-            group_id=self._group,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            fetch_max_wait_ms=POLL_MS,
-            **client_options(self._brokers),
-        )
-        await consumer.start()
-        try:
+        async with self._reader("read_committed") as consumer, self._reader("read_uncommitted") as self._everything:
             consumer.assign(self._places)
             await self._look(consumer)
             while not self._scheduler.overflow.jobs():
                 await self._news()
             await self._work(consumer)
+
+    @asynccontextmanager
+    async def _reader(self, isolation_level: str) -> AsyncIterator[Any]:
+        consumer = AIOKafkaConsumer(
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level=isolation_level,
+            fetch_max_wait_ms=POLL_MS,
+            **client_options(self._brokers),
+        )
+        await consumer.start()
+        try:
+            yield consumer
         finally:
             await consumer.stop()
 
@@ -152,7 +158,7 @@ class Pull:
         """Say what is there."""
         self._scheduler.overflow.count_again()
         self._front = {place.partition: deque() for place in self._places}
-        begins, ends = await consumer.beginning_offsets(self._places), await consumer.end_offsets(self._places)
+        begins, ends = await consumer.beginning_offsets(self._places), await self._ends(self._places)
         for place in self._places:
             at = await consumer.committed(place)
             start = begins[place] if at is None else max(at, begins[place])
@@ -208,9 +214,17 @@ class Pull:
             if place not in fetched and patience_ms:
                 await self._perhaps_empty(consumer, place, count)
 
+    async def _ends(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where they end, with what nobody may read yet.
+
+        A transaction is visible only some time after its commit was answered, and until then hides what others wrote behind it.
+        """
+        ends: dict[TopicPartition, int] = await self._everything.end_offsets(places)
+        return ends
+
     async def _perhaps_empty(self, consumer: Any, place: TopicPartition, count: int) -> None:
         """What was thought to be there were marks of transactions, or was told twice."""
-        end = (await consumer.end_offsets([place]))[place]
+        end = (await self._ends([place]))[place]
         if await consumer.position(place) >= end and self._scheduler.overflow.records[place.partition] == count:
             self._scheduler.overflow.empty(place.partition)
 
