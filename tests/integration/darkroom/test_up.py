@@ -207,7 +207,7 @@ def test_a_dry_run_refuses_what_admission_refuses(up: Up, options: list[str], fi
 
 
 def test_watch_tells_a_job_from_its_beginning(up: Up) -> None:
-    until(lambda: command_status(up)["queues"]["default"]["ordinary"]["eta_s"] is not None)
+    until(lambda: "default" in (queues := command_status(up)["queues"]) and queues["default"]["ordinary"]["eta_s"] is not None)
     sent = command("submit", "x", "--model", "noop", "--json", "--data", str(up.data))
     job_id = json.loads(sent.stdout)["id"]
     done = command("watch", job_id, "--json", "--data", str(up.data))
