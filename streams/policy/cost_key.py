@@ -9,7 +9,7 @@ from statistics import median
 
 from contracts.work import LearnedCost, Measured, Ran
 from streams.policy.cost import Checked, Estimate, Memory, Work, work_in
-from streams.policy.cost_fit import Line, Point, fit
+from streams.policy.cost_fit import Line, Point, fit_either
 from streams.policy.cost_memory import memory_of
 
 KEPT = 12
@@ -146,13 +146,13 @@ class KeyCost:
         self._fresh, runs = 0, list(self._all())
         ratios = [run.seconds / self._seed.seconds(work_in(run)) for run in runs]
         start = self._seed.scaled(median([1.0] * PRIOR_VOTES + ratios)) if runs else self._seed
-        self._line = fit([*map(self._point, runs), *_made_up(start, runs)], start) if runs else start
+        self._line = fit_either([*map(self._point, runs)], [*_made_up(start, runs)], start) if runs else start
         self._error = _error(self._ratios)
         self.memory = memory_of(runs)
 
     def _point(self, run: Measured) -> Point:
         weight = max(LEAST_WEIGHT, 0.5 ** ((self.runs - run.number) / HALF_LIFE))
-        return Point(run.steps, run.row_steps, run.seconds, weight)
+        return Point(run.rows, run.steps, run.row_steps, run.seconds, weight)
 
 
 def _measured(run: Ran, number: int) -> Measured:
@@ -173,8 +173,9 @@ def _made_up(line: Line, runs: Sequence[Measured]) -> Iterator[Point]:
     steps, row_steps = max(2, least.steps), max(2, least.row_steps)
     weight = max(LEAST_PRIOR, PRIOR_WEIGHT / (1 + len(runs)))
     for some_steps, some_row_steps in ((1, row_steps // steps or 1), (steps, row_steps), (steps, 8 * row_steps)):
-        seconds = line.seconds(Work(0, 0, some_steps, some_row_steps))
-        yield Point(some_steps, some_row_steps, seconds, weight)
+        rows = max(1, some_row_steps // some_steps)
+        seconds = line.seconds(Work(0, rows, some_steps, some_row_steps))
+        yield Point(rows, some_steps, some_row_steps, seconds, weight)
 
 
 def _error(ratios: Sequence[float]) -> float:

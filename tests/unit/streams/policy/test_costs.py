@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from math import inf, isfinite, nan
 from random import Random
@@ -69,7 +69,7 @@ def off(model: CostModel, true: Line) -> float:
     return max(abs(seconds / true.seconds(work) - 1) for seconds, work in zip(told(model), WORKS, strict=True))
 
 
-lines = st.builds(Line, st.floats(0.001, 1.0), st.floats(0.0, 0.1), st.floats(0.0001, 0.02))
+lines = st.builds(Line, st.floats(0.001, 1.0), st.floats(0.0, 0.1), st.floats(0.0001, 0.02), st.just(value=False))
 seconds = st.one_of(st.floats(), st.floats(1e-5, 1e4), st.sampled_from([0.0, -1.0, nan, inf, -inf, 1e300, 5e-324]))
 works = st.builds(lambda rows, steps, jobs: Work(16384, rows, steps, rows * steps).times(jobs), *[st.integers(1, 64)] * 3)
 
@@ -185,6 +185,36 @@ def whether_batching_pays_is_learned() -> None:
     assert gains == pytest.approx([8.0, 1.0], rel=0.1)
 
 
+def alike(dice: Random, runs: int, steps: Sequence[int]) -> Iterator[Work]:
+    """Batches of any number of jobs up to 8, all of as many steps."""
+    return (job(dice.choice(steps)).times(dice.randint(1, 8)) for _ in range(runs))
+
+
+@quick
+@given(true=lines, seed=st.integers(0, 99))
+def rows_that_an_engine_pads_to_a_power_of_two_cost_what_the_padded_ones_do(true: Line, seed: int) -> None:
+    model, luck, padding = (
+        CostModel(USED),
+        Random(seed),
+        true._replace(step_s=0.0, row_step_s=true.row_step_s + 0.01, padded=True),
+    )
+    for work in alike(Random(seed), 80, [20]):
+        model.learn(ran(work, padding.seconds(work) * luck.lognormvariate(0, 0.03)))
+    works = [job(20).times(jobs) for jobs in range(1, 9)]
+    assert max(abs(model.estimate(MODEL, KEY, work).seconds / padding.seconds(work) - 1) for work in works) <= 0.1
+
+
+@quick
+@given(true=lines, seed=st.integers(0, 99))
+def an_engine_that_pads_nothing_is_not_taken_for_one_that_does(true: Line, seed: int) -> None:
+    model, luck = CostModel(USED), Random(seed)
+    plain = true._replace(row_step_s=true.row_step_s + 0.01)
+    for work in alike(Random(seed), 80, [4, 20, 50]):
+        model.learn(ran(work, plain.seconds(work) * luck.lognormvariate(0, 0.03)))
+    works = [job(20).times(jobs) for jobs in range(1, 9)]
+    assert max(abs(model.estimate(MODEL, KEY, work).seconds / plain.seconds(work) - 1) for work in works) <= 0.1
+
+
 def memory_is_told_above_every_peak() -> None:
     model, dice = CostModel(USED), Random(1)
     peaks: dict[int, int] = {}
@@ -284,7 +314,7 @@ def blind(self: CostModel, learned: LearnedCost) -> None:
 
 CHECKS: dict[Callable[[], None], dict[str, Patch]] = {
     predictions_are_positive_and_grow: {
-        "coefficients below zero": setting(cost_key, fit=lambda *_: Line(1.0, -0.1, 0.0)),
+        "coefficients below zero": setting(cost_fit, fit=lambda *_: Line(1.0, -0.1, 0.0)),
         "anything is believed": setting(cost_model, _credible=lambda _: True),
     },
     a_true_line_is_learned_in_sixty_runs: {
@@ -312,7 +342,9 @@ CHECKS: dict[Callable[[], None], dict[str, Patch]] = {
         "always": setting(cost_key, GROWN=0.0),
         "never": setting(cost_key, GROWN=inf),
     },
-    whether_batching_pays_is_learned: {"only the table knows": setting(cost_key, fit=lambda _, start: start)},
+    whether_batching_pays_is_learned: {"only the table knows": setting(cost_fit, fit=lambda _, start: start)},
+    rows_that_an_engine_pads_to_a_power_of_two_cost_what_the_padded_ones_do: {"never": setting(cost_fit, CLEARLY=0.0)},
+    an_engine_that_pads_nothing_is_not_taken_for_one_that_does: {"always": setting(cost_fit, CLEARLY=inf)},
     memory_is_told_above_every_peak: {"below some": setting(cost_memory, MARGIN=0.8)},
     of_one_size_memory_is_told_in_proportion_to_rows_on_top_of_the_model: {
         "the model in proportion, too": setting(cost_memory, _line=lambda told: (0.0, (told[0][1] + MODEL_BYTES) / told[0][0])),
