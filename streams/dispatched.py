@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from msgspec import Struct
 
-from contracts.brokers import Reach, client_options
+from contracts.brokers import Reach
 from contracts.codec import Decoder, Invalid
 from contracts.events import Tier
 from contracts.topics import MAX_RECORD_BYTES, Topics
+from streams.reader import reader as new_reader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from contextlib import AbstractAsyncContextManager
 
 log = logging.getLogger(__name__)
 
@@ -88,22 +89,8 @@ async def find(brokers: Reach, topic: str, starts: Mapping[int, int]) -> dict[by
         return {record.key: record.offset async for record in _records(reader, begins, ends)}
 
 
-@asynccontextmanager
-async def _reader(brokers: Reach, group: str | None) -> AsyncIterator[Any]:
-    # The group is only asked for what it committed: a consumer that assigns to itself never joins.
-    reader = AIOKafkaConsumer(
-        **client_options(brokers),
-        group_id=group,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=MAX_RECORD_BYTES // 4,
-        fetch_max_wait_ms=POLL_MS,
-    )
-    try:
-        await reader.start()
-        yield reader
-    finally:
-        await reader.stop()
+def _reader(brokers: Reach, group: str | None) -> AbstractAsyncContextManager[Any]:
+    return new_reader(brokers, group, max_partition_fetch_bytes=MAX_RECORD_BYTES // 4, fetch_max_wait_ms=POLL_MS)
 
 
 async def _first_open(reader: Any, queue: TopicPartition) -> int:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from contracts.brokers import Reach, client_options
+from contracts.brokers import Reach
 from contracts.codec import Invalid
+from streams.reader import reader as new_reader
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +56,8 @@ class Following:
             await asyncio.sleep(PAUSE_S)
 
     async def _read_on(self) -> None:
-        reader = AIOKafkaConsumer(**client_options(self._brokers), enable_auto_commit=False, auto_offset_reset="earliest")
         place = self._place
-        try:
-            await reader.start()
+        async with new_reader(self._brokers) as reader:
             reader.assign([place])
             end = (await reader.end_offsets([place]))[place]
             if self._tail is not None:
@@ -68,8 +67,6 @@ class Following:
                     self.read.set()
                 for records in (await reader.getmany(timeout_ms=POLL_MS)).values():
                     self._hand_on(records)
-        finally:
-            await reader.stop()
 
     def _hand_on(self, records: list[Any]) -> None:
         for record in records:

@@ -11,15 +11,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 
-from contracts.brokers import Reach, client_options
+from contracts.brokers import Reach
 from contracts.codec import Decoder
 from contracts.events import TERMINAL, Tier
 from contracts.headers import INVITED, SOURCE, event_headers
@@ -31,6 +31,7 @@ from streams.expire import expired
 from streams.policy.batching import Scheduler
 from streams.policy.overflow import Owner
 from streams.ports import JobRow, JobStore, StoreUnavailable
+from streams.reader import reader
 from streams.tell import Clock, Tell
 from streams.transactions.lanes import transactional
 
@@ -138,21 +139,8 @@ class Pull:
                 await self._news()
             await self._work(consumer)
 
-    @asynccontextmanager
-    async def _reader(self, isolation_level: str) -> AsyncIterator[Any]:
-        consumer = AIOKafkaConsumer(
-            group_id=self._group,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level=isolation_level,
-            fetch_max_wait_ms=POLL_MS,
-            **client_options(self._brokers),
-        )
-        await consumer.start()
-        try:
-            yield consumer
-        finally:
-            await consumer.stop()
+    def _reader(self, isolation_level: str) -> AbstractAsyncContextManager[Any]:
+        return reader(self._brokers, self._group, isolation_level=isolation_level, fetch_max_wait_ms=POLL_MS)
 
     async def _look(self, consumer: Any) -> None:
         """Say what is there."""
