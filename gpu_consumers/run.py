@@ -18,8 +18,7 @@ class BatchRun:
         self.squeezed: list[str] = []
         """Ids of the last requests that did not fit the device at once."""
         self.halved = False
-
-    """Whether anything was begun again: it went on in parts, for one."""
+        """Whether anything was begun again: it went on in parts, for one."""
 
     @property
     def over(self) -> bool:
