@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from contracts.catalog import Cost, ModelSpec
 from contracts.publish import Publisher
+from contracts.records import Record
 from infra.local.kafka import LocalKafka
 from infra.settings import Settings, Tenants
 from loadtest.backlog.load import GREEDY, pattern, pour, queued, sent, stream
@@ -83,49 +84,60 @@ def limited(settings: Settings, folder: Path, plan: Plan) -> Settings:
 async def backlog(folder: Path, kafka: LocalKafka, plan: Plan, say: Callable[[str], None]) -> Story:
     """Everything, from the start of the processes on."""
     settings = limited(settings_in(folder, kafka.bootstrap, model(plan)), folder, plan)
-    topics = settings.topics
     async with at_work(settings, folder, workers=WORKERS) as crew, Publisher(kafka.bootstrap) as publisher:
-        eyes = Eyes(kafka.bootstrap, topics, crew, kafka.pid)
-        story = Story(sight=eyes.sight)
+        eyes = Eyes(kafka.bootstrap, settings.topics, crew, kafka.pid)
         watching = asyncio.ensure_future(eyes.run())
-
-        async def stretch(name: str, seconds: float, meanwhile: Awaitable[None] | None = None) -> None:
-            """The steady load for so long, or for as long as something else takes."""
-            say(name)
-            began = time.time()
-            streaming = asyncio.ensure_future(stream(publisher, topics, name, rate=plan.rate, seconds=seconds))
-            if meanwhile is not None:
-                await meanwhile
-                streaming.cancel()
-            await asyncio.gather(streaming, return_exceptions=True)
-            story.spans[name] = began, time.time()
-            story.waiting[name] = await eyes.waiting()
-
-        async def fill() -> None:
-            began = time.monotonic()
-            if plan.limit:
-                records = sent(plan.jobs, topics)
-            else:
-                records = queued(await pattern(kafka.bootstrap, publisher, topics), plan.jobs, topics)
-            await pour(publisher, records, plan.pour)
-            async with asyncio.timeout(TAKEN_S):
-                # Its part is half of the window; the marks of transactions count as well.
-                while _on_their_way(await eyes.waiting()) > settings.streams.window_jobs * 0.8:  # noqa: ASYNC110 - asks Kafka
-                    await asyncio.sleep(1.0)
-            story.taken_s = time.monotonic() - began
-
         try:
-            await stretch("warm", WARM_S)
-            await stretch("usual", plan.seconds)
-            await stretch("filling", TAKEN_S, fill())
-            await stretch("settling", WARM_S)
-            await stretch("backlog", plan.seconds)
-            story.unread = (await eyes.waiting())["queue"]
-            await stretch("killed", plan.seconds / 2, _kill(crew, story, plan.seconds / 2))
+            return await _Run(plan, settings, publisher, eyes, say).all(crew)
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-    return story
+
+
+class _Run:
+    def __init__(self, plan: Plan, settings: Settings, publisher: Publisher, eyes: Eyes, say: Callable[[str], None]) -> None:
+        self._plan, self._settings, self._publisher, self._eyes, self._say = plan, settings, publisher, eyes, say
+        self._topics = settings.topics
+        self._story = Story(sight=eyes.sight)
+
+    async def all(self, crew: Crew) -> Story:
+        seconds = self._plan.seconds
+        await self._stretch("warm", WARM_S)
+        await self._stretch("usual", seconds)
+        await self._stretch("filling", TAKEN_S, self._fill())
+        await self._stretch("settling", WARM_S)
+        await self._stretch("backlog", seconds)
+        self._story.unread = (await self._eyes.waiting())["queue"]
+        await self._stretch("killed", seconds / 2, _kill(crew, self._story, seconds / 2))
+        return self._story
+
+    async def _stretch(self, name: str, seconds: float, meanwhile: Awaitable[None] | None = None) -> None:
+        """The steady load for so long, or for as long as something else takes."""
+        self._say(name)
+        began = time.time()
+        load = stream(self._publisher, self._topics, name, rate=self._plan.rate, seconds=seconds)
+        streaming = asyncio.ensure_future(load)
+        if meanwhile is not None:
+            await meanwhile
+            streaming.cancel()
+        await asyncio.gather(streaming, return_exceptions=True)
+        self._story.spans[name] = began, time.time()
+        self._story.waiting[name] = await self._eyes.waiting()
+
+    async def _fill(self) -> None:
+        began = time.monotonic()
+        await pour(self._publisher, await self._records(), self._plan.pour)
+        async with asyncio.timeout(TAKEN_S):
+            # Its part is half of the window; the marks of transactions count as well.
+            while _on_their_way(await self._eyes.waiting()) > self._settings.streams.window_jobs * 0.8:  # noqa: ASYNC110 - asks Kafka
+                await asyncio.sleep(1.0)
+        self._story.taken_s = time.monotonic() - began
+
+    async def _records(self) -> Iterator[Record]:
+        jobs, topics = self._plan.jobs, self._topics
+        if self._plan.limit:
+            return sent(jobs, topics)
+        return queued(await pattern(self._settings.kafka.bootstrap_servers, self._publisher, topics), jobs, topics)
 
 
 async def _kill(crew: Crew, story: Story, seconds: float) -> None:
